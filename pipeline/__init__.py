@@ -1,0 +1,1 @@
+"""Recordings and transcripts in, LLASA training data (text with XCodec2 codes) out."""

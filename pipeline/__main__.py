@@ -1,0 +1,54 @@
+"""`python -m pipeline VERB …`: picks the verb's module, so that `--help` loads nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import sys
+from collections.abc import Sequence
+
+from pipeline.errors import PipelineError
+
+VERBS = {  # verb: what it does. Its module is pipeline.verbs.VERB, with add_arguments(parser) and run(arguments)
+    "create": "audio and transcripts to a dataset of text and codes",
+    "plan": "read the corpus, probe the audio and write the manifest, without encoding",
+    "status": "how far a dataset is; --verify checks every file against its checksum",
+}
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit status: 0, 1, 2, 3, 4 or 130 (see README)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, summary in VERBS.items():
+        verb_parser = verbs.add_parser(verb, help=summary, description=summary)
+        if given and given[0] == verb:
+            module = importlib.import_module(f"pipeline.verbs.{verb.replace('-', '_')}")
+            module.add_arguments(verb_parser)
+            verb_parser.set_defaults(run=module.run)
+    parsed = parser.parse_args(given)
+    return run_reporting(lambda: parsed.run(parsed))
+
+
+def run_reporting(command: object) -> int:
+    """Call `command()`, turning the user's errors into one line and an exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return int(command())  # type: ignore[operator]
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("interrupted; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

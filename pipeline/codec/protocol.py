@@ -1,0 +1,57 @@
+"""What the rest of the pipeline may ask of a codec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from pipeline.config import CodecSettings
+
+
+class Pending(Protocol):
+    """An encoding under way on the device."""
+
+    def result(self) -> list[np.ndarray]:
+        """Wait for it. One uint16 array a clip, of shape (samples // hop_length + 1,)."""
+        ...
+
+
+class Codec(Protocol):
+    """Encodes batches of waveforms to codes: for each clip exactly those it would get alone (in fp32)."""
+
+    name: str  # what the user asked for: a Hugging Face id or a folder's name
+    licence: str  # of the weights, as an SPDX id or "unknown"
+    fingerprint: str  # of weights and configuration; changes when codes may change
+    sample_rate: int  # Hz
+    hop_length: int  # samples a code
+    codebook_size: int
+
+    def launch(self, waveforms: Tensor, lengths: Tensor) -> Pending:
+        """Start encoding and return without waiting.
+
+        `waveforms`: float32 (clips, samples), zero-padded at the end, in CPU memory (pinned on CUDA).
+        `lengths`: int64 (clips,), samples of each clip, at least 1.
+        """
+        ...
+
+    def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
+        """`launch(waveforms, lengths).result()`."""
+        ...
+
+    def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Codes of each clip to its waveform: float32 of shape (len(codes) * hop_length,)."""
+        ...
+
+
+def open_codec(settings: CodecSettings, *, decoder: bool = True) -> Codec:
+    """Load the codec that `settings.name` names. UsageError, one sentence, when it cannot be had.
+
+    `decoder=False` leaves the decoder's weights out; `decode` then raises.
+    """
+    from pipeline.codec.loading import load
+
+    return load(settings, decoder=decoder)

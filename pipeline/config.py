@@ -1,0 +1,188 @@
+"""Settings: a YAML file, then the command line over it, checked by pydantic.
+
+Every key is documented here with its unit; `configs/*.yaml` shows them in use. Keys marked `RESULTS` change the
+bytes of the dataset and make up its fingerprint: an output folder accepts only runs with the same one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import UsageError
+
+RESULTS: dict[str, Any] = {"results": True}  # json_schema_extra of a key that changes the output
+
+
+class Section(BaseModel):
+    """A group of keys. Unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class CorpusSettings(Section):
+    """Where the recordings and their transcripts are, and how to read them."""
+
+    audio: str | None = Field(None, description="folder of audio files, or a Hugging Face dataset (folder or id)")
+    text: str | None = Field(None, description="transcript file or folder; none for sidecars and datasets")
+    transcripts: str = Field("auto", description="the form of the transcripts; auto recognises it")
+    split_word: str = Field(":", description="separator of a columns file; a text keeps later ones", min_length=1)
+    file_index: int = Field(0, description="column of the file's id, from 0", ge=0)
+    text_index: int = Field(1, description="column of the text, from 0", ge=0)
+    ext: str | None = Field(None, description="take only audio files with this ending, such as .wav")
+    audio_column: str | None = Field(None, description="header or key of the audio, where not a usual one")
+    text_column: str | None = Field(None, description="header or key of the text, where not a usual one")
+    id_column: str | None = Field(None, description="header or key of the id")
+    speaker_column: str | None = Field(None, description="header or key of the speaker")
+    language_column: str | None = Field(None, description="header or key of the language")
+    language: str | None = Field(None, description="language of every utterance that names none, such as en")
+    hf_split: str = Field("train", description="split to read of a Hugging Face dataset")
+    licence: str = Field("unknown", description="licence of the corpus, for the dataset card")
+    max_samples: int | None = Field(None, description="take only the first N utterances", ge=1)
+    exclude: str | None = Field(None, description="JSONL of ids to leave out: rows with an `id`")
+
+
+class LimitSettings(Section):
+    """What is rejected while planning."""
+
+    min_seconds: float = Field(0.1, description="shortest clip, seconds", ge=0, json_schema_extra=RESULTS)
+    max_seconds: float = Field(40.0, description="longest clip, seconds", gt=0, json_schema_extra=RESULTS)
+    min_chars: int = Field(1, description="shortest text, characters", ge=1, json_schema_extra=RESULTS)
+    max_chars: int = Field(1000, description="longest text, characters", ge=1, json_schema_extra=RESULTS)
+    max_reject_rate: float = Field(
+        1.0, description="share of rejected utterances above which the exit status is 3", ge=0, le=1
+    )
+
+
+class CodecSettings(Section):
+    """Which codec makes the codes, and where it runs."""
+
+    name: str = Field(
+        "data/sample/codec", description="Hugging Face id, or folder with weights", json_schema_extra=RESULTS
+    )
+    impl: Literal["auto", "native", "original", "neucodec"] = Field(
+        "auto", description="implementation; auto takes the one the checkpoint is for", json_schema_extra=RESULTS
+    )
+    revision: str | None = Field(None, description="branch, tag or commit of a Hugging Face id")
+    licence: str | None = Field(None, description="licence of the weights, where the checkpoint names none")
+    bf16: bool = Field(
+        False,
+        description="bf16 autocast on CUDA (fp16 where bf16 is missing; float32 on a CPU)",
+        json_schema_extra=RESULTS,
+    )
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    compile: bool = Field(False, description="torch.compile the encoder: slower start, faster run")
+
+
+class LoadSettings(Section):
+    """How audio is read and batched."""
+
+    num_workers: int | None = Field(
+        None, description="decoding processes; 0 decodes in this one; none: by the cores", ge=0
+    )
+    batch_seconds: float = Field(
+        240.0, description="padded seconds of audio a batch", gt=0, json_schema_extra=RESULTS
+    )
+    decode_timeout: float = Field(60.0, description="seconds one file may take to decode", gt=0)
+    prefetch: int = Field(4, description="batches each worker holds ready", ge=1)
+
+
+class OutputSettings(Section):
+    """What is written."""
+
+    format: Literal["jsonl", "arrow", "parquet"] = Field(
+        "jsonl", description="format of the shards", json_schema_extra=RESULTS
+    )
+    shard_size: int = Field(1000, description="manifest rows a shard", ge=1, json_schema_extra=RESULTS)
+    split: str = Field("train", description="name of the split", pattern=r"^\w+$", json_schema_extra=RESULTS)
+
+
+class Settings(Section):
+    """All settings of a run."""
+
+    corpus: CorpusSettings = CorpusSettings()
+    limits: LimitSettings = LimitSettings()
+    codec: CodecSettings = CodecSettings()
+    load: LoadSettings = LoadSettings()
+    output: OutputSettings = OutputSettings()
+
+    def fingerprint(self) -> str:
+        """16 hex digits over the keys that change results."""
+        chosen = {key: value for key, value in flatten(self).items() if changes_results(key)}
+        return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
+
+    def with_values(self, values: Mapping[str, Any]) -> Settings:
+        """A copy with dotted keys (`codec.name`) replaced and checked."""
+        nested = self.model_dump()
+        for key, value in values.items():
+            section, _, name = key.partition(".")
+            nested[section][name] = value
+        return _validated(nested, "the command line")
+
+
+def flatten(settings: Settings) -> dict[str, Any]:
+    """All values by dotted key."""
+    return {
+        f"{section}.{name}": value
+        for section, values in settings.model_dump().items()
+        for name, value in values.items()
+    }
+
+
+def keys() -> Iterator[tuple[str, Any]]:
+    """Every dotted key with its pydantic field (description, default, type)."""
+    for section, field in Settings.model_fields.items():
+        for name, inner in field.annotation.model_fields.items():  # type: ignore[union-attr]
+            yield f"{section}.{name}", inner
+
+
+def changes_results(key: str) -> bool:
+    """Whether the dotted key is part of the fingerprint."""
+    extra = dict(keys())[key].json_schema_extra
+    return isinstance(extra, dict) and extra.get("results") is True
+
+
+def load(path: Path | str | None) -> Settings:
+    """Settings of a YAML file; the defaults without one. UsageError names what is wrong in it."""
+    if path is None:
+        return Settings()
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        return Settings()
+    if not isinstance(content, dict):
+        raise UsageError(f"{path}: expected sections ({', '.join(Settings.model_fields)}), found a {type(content).__name__}")
+    return _validated(content, str(path))
+
+
+def dump(settings: Settings) -> str:
+    """The settings as YAML, in the order they are declared."""
+    return yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def _validated(content: dict[str, Any], where: str) -> Settings:
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise UsageError(f"{where}: {'; '.join(_sentence(e) for e in error.errors())}") from error
+
+
+def _sentence(error: Any) -> str:
+    path = [str(part) for part in error["loc"]]
+    key = ".".join(path)
+    if error["type"] == "extra_forbidden":
+        valid = Settings.model_fields
+        for part in path[:-1]:
+            valid = valid[part].annotation.model_fields  # type: ignore[union-attr]
+        return f"unknown key {key}; valid here: {', '.join(valid)}"
+    return f"{key} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
