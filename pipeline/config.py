@@ -29,10 +29,14 @@ class Section(BaseModel):
 class CorpusSettings(Section):
     """Where the recordings and their transcripts are, and how to read them."""
 
-    audio: str | None = Field(None, description="folder of audio files, or a Hugging Face dataset (folder or id)")
+    audio: str | None = Field(
+        None, description="folder of audio files, or a Hugging Face dataset (folder or id)"
+    )
     text: str | None = Field(None, description="transcript file or folder; none for sidecars and datasets")
     transcripts: str = Field("auto", description="the form of the transcripts; auto recognises it")
-    split_word: str = Field(":", description="separator of a columns file; a text keeps later ones", min_length=1)
+    split_word: str = Field(
+        ":", description="separator of a columns file; a text keeps later ones", min_length=1
+    )
     file_index: int = Field(0, description="column of the file's id, from 0", ge=0)
     text_index: int = Field(1, description="column of the text, from 0", ge=0)
     ext: str | None = Field(None, description="take only audio files with this ending, such as .wav")
@@ -67,7 +71,9 @@ class CodecSettings(Section):
         "data/sample/codec", description="Hugging Face id, or folder with weights", json_schema_extra=RESULTS
     )
     impl: Literal["auto", "native", "original", "neucodec"] = Field(
-        "auto", description="implementation; auto takes the one the checkpoint is for", json_schema_extra=RESULTS
+        "auto",
+        description="implementation; auto takes the one the checkpoint is for",
+        json_schema_extra=RESULTS,
     )
     revision: str | None = Field(None, description="branch, tag or commit of a Hugging Face id")
     licence: str | None = Field(None, description="licence of the weights, where the checkpoint names none")
@@ -161,7 +167,9 @@ def load(path: Path | str | None) -> Settings:
     if content is None:
         return Settings()
     if not isinstance(content, dict):
-        raise UsageError(f"{path}: expected sections ({', '.join(Settings.model_fields)}), found a {type(content).__name__}")
+        raise UsageError(
+            f"{path}: expected sections ({', '.join(Settings.model_fields)}), found a {type(content).__name__}"
+        )
     return _validated(content, str(path))
 
 

@@ -26,4 +26,6 @@ class MissingPackage(UsageError):
     """An optional package is needed and is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs the package {package}: pip install -c constraints.txt '.[{extra}]'")
+        super().__init__(
+            f"{purpose} needs the package {package}: pip install -c constraints.txt '.[{extra}]'"
+        )

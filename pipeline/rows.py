@@ -1,0 +1,97 @@
+"""What a row of the dataset is, and its three file formats. Knows nothing of shards, state or folders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("text", pa.string()),
+        ("code", pa.list_(pa.uint16())),
+        ("duration", pa.float64()),  # seconds, of the source
+        ("sample_rate", pa.int32()),  # Hz, of the source
+        ("speaker", pa.string()),
+        ("language", pa.string()),
+        ("audio", pa.string()),  # the source's locator in its corpus
+    ]
+)
+OPTIONAL = ("speaker", "language")  # left out when the corpus does not have them
+ROWS_PER_GROUP = 1000  # rows a Parquet row group or Arrow batch
+
+
+def schema(columns: Sequence[str]) -> pa.Schema:
+    """The fields of `SCHEMA` named in `columns`, in its order."""
+    return pa.schema([field for field in SCHEMA if field.name in columns])
+
+
+def write(path: Path, table: pa.Table, form: str) -> None:
+    """Write `table` as `form` (jsonl, arrow, parquet). The same table gives the same bytes."""
+    WRITERS[form](path, table)
+
+
+def read(path: Path, form: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a file that `write` made; only `columns` where given."""
+    return READERS[form](path, columns)
+
+
+def _write_jsonl(path: Path, table: pa.Table) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
+            for row in batch.to_pylist():
+                file.write(json.dumps(row, ensure_ascii=False))
+                file.write("\n")
+
+
+def _read_jsonl(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    size = path.stat().st_size
+    if size == 0:
+        return schema(columns or SCHEMA.names).empty_table()
+    table = pyarrow.json.read_json(
+        path,
+        read_options=pyarrow.json.ReadOptions(block_size=min(max(size, 1), 1 << 26)),
+        parse_options=pyarrow.json.ParseOptions(explicit_schema=SCHEMA, newlines_in_values=False),
+    )
+    return table.select(columns) if columns is not None else table
+
+
+def _write_arrow(path: Path, table: pa.Table) -> None:
+    # The stream form, because that is what `datasets` maps into memory.
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=ROWS_PER_GROUP)
+
+
+def _read_arrow(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    with pa.memory_map(str(path)) as source:
+        table = pa.ipc.open_stream(source).read_all()
+    return table.select(columns) if columns is not None else table
+
+
+def _write_parquet(path: Path, table: pa.Table) -> None:
+    pyarrow.parquet.write_table(
+        table, path, compression="zstd", row_group_size=ROWS_PER_GROUP, write_page_index=True
+    )
+
+
+def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    with path.open("rb") as file:
+        return pyarrow.parquet.read_table(file, columns=None if columns is None else list(columns))
+
+
+WRITERS: dict[str, Callable[[Path, pa.Table], None]] = {
+    "jsonl": _write_jsonl,
+    "arrow": _write_arrow,
+    "parquet": _write_parquet,
+}
+READERS: dict[str, Callable[[Path, Sequence[str] | None], Any]] = {
+    "jsonl": _read_jsonl,
+    "arrow": _read_arrow,
+    "parquet": _read_parquet,
+}

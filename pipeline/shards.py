@@ -1,0 +1,157 @@
+"""Shards on disk: write one, mark it done, read a dataset back.
+
+A shard is `data/{name}.{format}`, `rejected/{name}.jsonl` and, written last, `state/{name}.json`. A state that
+exists and names the digest of the shard's manifest rows means that the shard is done. This module does not know how
+codes are made.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import yaml
+
+from pipeline import rows
+from pipeline.errors import UsageError
+from pipeline.files import checksum, replacing, write_text
+from pipeline.utterance import Rejection
+
+
+@dataclass(frozen=True)
+class State:
+    """What `state/{name}.json` says of a finished shard."""
+
+    shard: int
+    inputs: str  # digest of the manifest rows it was made from
+    rows: int
+    rejected: int
+    reasons: dict[str, int]  # rejections by reason
+    seconds: float  # of audio in the rows
+    codes: int
+    codec: dict[str, Any]  # name, licence, fingerprint, sample_rate, hop_length, codebook_size, precision
+    files: dict[str, dict[str, Any]]  # path in the dataset: sha256, bytes
+    timings: dict[str, float]  # seconds by stage
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """Where the parts of a shard lie below the dataset's folder."""
+
+    root: Path
+    split: str
+    form: str
+    shard: int
+
+    @property
+    def name(self) -> str:
+        """`{split}-00000`."""
+        return f"{self.split}-{self.shard:05d}"
+
+    @property
+    def data(self) -> Path:
+        """Rows."""
+        return self.root / "data" / f"{self.name}.{self.form}"
+
+    @property
+    def rejected(self) -> Path:
+        """Rejections, one JSON object a line."""
+        return self.root / "rejected" / f"{self.name}.jsonl"
+
+    @property
+    def state(self) -> Path:
+        """The mark that the shard is done."""
+        return self.root / "state" / f"{self.name}.json"
+
+    def read_state(self) -> State | None:
+        """The state, or None when the shard is not done."""
+        try:
+            return State(**json.loads(self.state.read_text()))
+        except FileNotFoundError:
+            return None
+
+
+def write_shard(
+    files: ShardFiles, table: pa.Table, rejections: Sequence[Rejection], marks: dict[str, Any]
+) -> State:
+    """Write a shard's rows and rejections durably, then its state, and return that.
+
+    `marks` holds the fields of `State` that are not derived from the rows: inputs, codec, timings.
+    """
+    files.state.unlink(missing_ok=True)  # a shard that is redone is not done while it is rewritten
+    with replacing(files.data) as temporary:
+        rows.write(temporary, table, files.form)
+    with replacing(files.rejected) as temporary:
+        temporary.write_text("".join(_line(r) for r in rejections), encoding="utf-8")
+    reasons: dict[str, int] = {}
+    for rejection in rejections:
+        reasons[rejection.reason] = reasons.get(rejection.reason, 0) + 1
+    state = State(
+        shard=files.shard,
+        rows=len(table),
+        rejected=len(rejections),
+        reasons=dict(sorted(reasons.items())),
+        seconds=round(sum(table["duration"].to_pylist()), 6),
+        codes=sum(len(codes) for codes in table["code"]),
+        files={
+            path.relative_to(files.root).as_posix(): {"sha256": checksum(path), "bytes": path.stat().st_size}
+            for path in (files.data, files.rejected)
+        },
+        **marks,
+    )
+    write_text(files.state, json.dumps(dataclasses.asdict(state), indent=1, sort_keys=True) + "\n")
+    return state
+
+
+def _line(rejection: Rejection) -> str:
+    return json.dumps(dataclasses.asdict(rejection), ensure_ascii=False) + "\n"
+
+
+class Dataset:
+    """A dataset folder, finished or under way, to read: its settings, shards, rows and rejections."""
+
+    def __init__(self, root: Path | str) -> None:
+        """UsageError when `root` is no dataset of this pipeline."""
+        self.root = Path(root)
+        try:
+            content = yaml.safe_load((self.root / "config.yaml").read_text(encoding="utf-8"))
+            self.settings: dict[str, Any] = content["settings"]
+            self.fingerprint: str = content["fingerprint"]
+        except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
+            raise UsageError(
+                f"{self.root} is not a dataset made by create_dataset.py: no readable config.yaml"
+            ) from error
+        self.form: str = self.settings["output"]["format"]
+        self.split: str = self.settings["output"]["split"]
+
+    def files(self, shard: int) -> ShardFiles:
+        """Where shard number `shard` lies."""
+        return ShardFiles(self.root, self.split, self.form, shard)
+
+    def states(self) -> list[State]:
+        """States of the finished shards, in order."""
+        found = [
+            State(**json.loads(path.read_text()))
+            for path in (self.root / "state").glob(f"{self.split}-*.json")
+        ]
+        return sorted(found, key=lambda state: state.shard)
+
+    def table(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Rows of one finished shard, in manifest order (see `rows.SCHEMA`)."""
+        return rows.read(self.files(shard).data, self.form, columns)
+
+    def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Rows of every finished shard, a table a shard, one in memory at a time."""
+        for state in self.states():
+            yield self.table(state.shard, columns)
+
+    def rejections(self) -> Iterator[dict[str, str]]:
+        """Rejected utterances of every finished shard: id, audio, reason, detail."""
+        for state in self.states():
+            with self.files(state.shard).rejected.open(encoding="utf-8") as file:
+                yield from map(json.loads, file)
