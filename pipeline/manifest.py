@@ -1,7 +1,7 @@
 """The manifest: every utterance of the corpus, one Parquet row each, in order, one row group a shard.
 
-`manifest/part-00000.parquet` is the first plan; each time the corpus grows, a part is added and older parts stay as
-they are. A part's metadata lists its shards with a digest of their rows: what a shard was made from.
+`manifest/part-00000.parquet` is the first plan; each time the corpus grows, a part is added and older parts
+stay as they are. A part's metadata lists its shards with a digest of their rows: what a shard was made from.
 """
 
 from __future__ import annotations

@@ -1,0 +1,101 @@
+"""The output folder: who may write to it, which settings made it, which of its shards are done.
+
+Knows the layout at the top of a dataset (`config.yaml`, `manifest/`, the lock) and nothing of how shards are made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import yaml
+
+from pipeline.config import Settings, changes_results, flatten
+from pipeline.errors import UsageError
+from pipeline.files import write_text
+from pipeline.manifest import Manifest, ShardPlan
+from pipeline.shards import Dataset
+from pipeline.utterance import Reason
+
+PLANNED = {  # reasons that planning finds again by itself, so that trying the clip again is of no use
+    Reason.MISSING_AUDIO,
+    Reason.MALFORMED_TRANSCRIPT,
+    Reason.DUPLICATE_ID,
+    Reason.EMPTY_TEXT,
+    Reason.TEXT_TOO_SHORT,
+    Reason.TEXT_TOO_LONG,
+    Reason.EXCLUDED,
+}
+
+
+@contextlib.contextmanager
+def claimed(root: Path) -> Iterator[None]:
+    """Hold `root` for one run. UsageError when another run holds it; the system lets go when a run dies."""
+    root.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(root / ".lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        raise UsageError(
+            f"another run is writing to {root}: wait for it, or give another output folder"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def settle(root: Path, settings: Settings) -> Dataset:
+    """Write `config.yaml` on the first run; on later ones UsageError unless the settings give the same results."""
+    path = root / "config.yaml"
+    if not path.exists():
+        if strangers := [entry.name for entry in root.iterdir() if not entry.name.startswith(".")]:
+            raise UsageError(
+                f"{root} is not empty and not a dataset ({strangers[0]} is in it): give another folder"
+            )
+        content = {"fingerprint": settings.fingerprint(), "settings": settings.model_dump()}
+        write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    dataset = Dataset(root)
+    if dataset.fingerprint != settings.fingerprint():
+        raise UsageError(f"{root} was made with other settings: {_differences(dataset.settings, settings)}")
+    return dataset
+
+
+def _differences(made_with: dict[str, Any], settings: Settings) -> str:
+    differences = [
+        f"{key} was {made_with.get(key.partition('.')[0], {}).get(key.partition('.')[2])!r} and is now {value!r}"
+        for key, value in flatten(settings).items()
+        if changes_results(key)
+        and made_with.get(key.partition(".")[0], {}).get(key.partition(".")[2]) != value
+    ]
+    return f"{'; '.join(differences)}. Give those settings, or another output folder"
+
+
+def unfinished(dataset: Dataset, manifest: Manifest, *, retry_rejected: bool = False) -> list[ShardPlan]:
+    """Shards that are not done, or were made from other manifest rows than today's.
+
+    With `retry_rejected`, also those with rejections that another try may turn into rows.
+    """
+    done = {state.shard: state for state in dataset.states()}
+
+    def is_done(plan: ShardPlan) -> bool:
+        state = done.get(plan.shard)
+        if state is None or state.inputs != plan.digest:
+            return False
+        return not (retry_rejected and any(reason not in PLANNED for reason in state.reasons))
+
+    return [plan for plan in manifest.shards if not is_done(plan)]
+
+
+def clean(
+    root: Path, folders: Iterable[str] = ("data", "rejected", "state", "manifest", "report", ".")
+) -> None:
+    """Remove temporary files that a killed run left. Only the run that holds the folder may."""
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            for path in (root / folder).glob(".*.tmp"):
+                os.unlink(path)
