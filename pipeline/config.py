@@ -1,7 +1,7 @@
 """Settings: a YAML file, then the command line over it, checked by pydantic.
 
-Every key is documented here with its unit; `configs/*.yaml` shows them in use. Keys marked `RESULTS` change the
-bytes of the dataset and make up its fingerprint: an output folder accepts only runs with the same one.
+Every key is documented here with its unit; `configs/*.yaml` shows them in use. Keys marked `RESULTS` change
+the bytes of the dataset and make up its fingerprint: an output folder accepts only runs with the same one.
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ class LoadSettings(Section):
     num_workers: int | None = Field(
         None, description="decoding processes; 0 decodes in this one; none: by the cores", ge=0
     )
-    batch_seconds: float = Field(
-        240.0, description="padded seconds of audio a batch", gt=0, json_schema_extra=RESULTS
-    )
+    batch_seconds: float = Field(240.0, description="padded seconds of audio a batch", gt=0)
     decode_timeout: float = Field(60.0, description="seconds one file may take to decode", gt=0)
     prefetch: int = Field(4, description="batches each worker holds ready", ge=1)
 

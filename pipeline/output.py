@@ -1,12 +1,11 @@
 """The output folder: who may write to it, which settings made it, which of its shards are done.
 
-Knows the layout at the top of a dataset (`config.yaml`, `manifest/`, the lock) and nothing of how shards are made.
+Knows the layout at the top of a dataset (`config.yaml`, `manifest/`, the lock), nothing of how shards are made.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ def claimed(root: Path) -> Iterator[None]:
 
 
 def settle(root: Path, settings: Settings) -> Dataset:
-    """Write `config.yaml` on the first run; on later ones UsageError unless the settings give the same results."""
+    """Write `config.yaml` on the first run; later UsageError unless the settings give the same results."""
     path = root / "config.yaml"
     if not path.exists():
         if strangers := [entry.name for entry in root.iterdir() if not entry.name.startswith(".")]:
@@ -66,12 +65,12 @@ def settle(root: Path, settings: Settings) -> Dataset:
 
 
 def _differences(made_with: dict[str, Any], settings: Settings) -> str:
-    differences = [
-        f"{key} was {made_with.get(key.partition('.')[0], {}).get(key.partition('.')[2])!r} and is now {value!r}"
-        for key, value in flatten(settings).items()
-        if changes_results(key)
-        and made_with.get(key.partition(".")[0], {}).get(key.partition(".")[2]) != value
-    ]
+    differences = []
+    for key, value in flatten(settings).items():
+        section, _, name = key.partition(".")
+        before = made_with.get(section, {}).get(name)
+        if changes_results(key) and before != value:
+            differences.append(f"{key} was {before!r} and is now {value!r}")
     return f"{'; '.join(differences)}. Give those settings, or another output folder"
 
 
@@ -98,4 +97,4 @@ def clean(
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
             for path in (root / folder).glob(".*.tmp"):
-                os.unlink(path)
+                path.unlink()

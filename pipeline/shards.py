@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import yaml
 
 from pipeline import rows
 from pipeline.errors import UsageError
 from pipeline.files import checksum, replacing, write_text
+from pipeline.stats import distributions
 from pipeline.utterance import Rejection
 
 
@@ -37,6 +39,7 @@ class State:
     codec: dict[str, Any]  # name, licence, fingerprint, sample_rate, hop_length, codebook_size, precision
     files: dict[str, dict[str, Any]]  # path in the dataset: sha256, bytes
     timings: dict[str, float]  # seconds by stage
+    distributions: dict[str, dict[str, float]]  # see pipeline.stats.distributions
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,8 @@ def write_shard(
         rejected=len(rejections),
         reasons=dict(sorted(reasons.items())),
         seconds=round(sum(table["duration"].to_pylist()), 6),
-        codes=sum(len(codes) for codes in table["code"]),
+        codes=pyarrow.compute.sum(pyarrow.compute.list_value_length(table["code"])).as_py() or 0,
+        distributions=distributions(table),
         files={
             path.relative_to(files.root).as_posix(): {"sha256": checksum(path), "bytes": path.stat().st_size}
             for path in (files.data, files.rejected)
