@@ -68,7 +68,7 @@ class CodecSettings(Section):
     """Which codec makes the codes, and where it runs."""
 
     name: str = Field(
-        "data/sample/codec", description="Hugging Face id, or folder with weights", json_schema_extra=RESULTS
+        "data/sample/codec-random", description="Hugging Face id, or folder with weights", json_schema_extra=RESULTS
     )
     impl: Literal["auto", "native", "original", "neucodec"] = Field(
         "auto",
@@ -165,9 +165,8 @@ def load(path: Path | str | None) -> Settings:
     if content is None:
         return Settings()
     if not isinstance(content, dict):
-        raise UsageError(
-            f"{path}: expected sections ({', '.join(Settings.model_fields)}), found a {type(content).__name__}"
-        )
+        sections = ", ".join(Settings.model_fields)
+        raise UsageError(f"{path}: expected sections ({sections}), found a {type(content).__name__}")
     return _validated(content, str(path))
 
 

@@ -1,8 +1,5 @@
-"""The codec: waveforms to codes and back. The only room that imports a codec's libraries.
+"""The codec: waveforms to codes and back. `pipeline.codec.protocol` is all that other rooms need to know."""
 
-`open_codec` is the way in. What a codec must do is `Codec`; how it does it stays in this room.
-"""
+from pipeline.codec.memory import is_out_of_memory
 
-from pipeline.codec.protocol import Codec, Pending, open_codec
-
-__all__ = ["Codec", "Pending", "open_codec"]
+__all__ = ["is_out_of_memory"]

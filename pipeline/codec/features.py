@@ -1,0 +1,82 @@
+"""Log-mel features of a padded batch, on the device: what the semantic encoder listens to.
+
+Equal, within rounding, to what the feature extractors of XCodec2 and NeuCodec compute one clip at a time with
+`torchaudio.compliance.kaldi.fbank`: 25 ms frames every 10 ms, mean removed, pre-emphasis 0.97, Povey window,
+power spectrum, 80 triangular mel filters, log; then mean and variance of each filter over the clip; then two
+frames to one vector. Knows nothing of what is done with them. float32 throughout: call it outside any
+autocast region.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchaudio.compliance.kaldi import get_mel_banks
+
+from pipeline.codec.masking import valid
+
+SAMPLE_RATE = 16_000  # Hz
+FRAME = 400  # samples: 25 ms
+SHIFT = 160  # samples: 10 ms
+FFT = 512  # the next power of two
+MELS = 80
+STACK = 2  # frames to a feature vector: 50 vectors a second
+PRE_EMPHASIS = 0.97
+FULL_SCALE = 2.0**15  # Kaldi counts in 16-bit integers
+LOWEST, HIGHEST = 20.0, 8000.0  # Hz
+FLOOR = torch.finfo(torch.float32).eps  # of mel energies, before the log
+VARIANCE_FLOOR = 1e-7
+PADDING = 1.0  # what the extractors put past a clip's last frame
+UNSTEADY = 1e-3  # variance below which normalising multiplies rounding errors until codes may change
+
+
+class LogMel:
+    """Computes features of batches; keeps its window and filters on one device.
+
+    `edge`: zeros put before and after each clip, in samples: 160 for XCodec2, 0 for NeuCodec.
+    """
+
+    def __init__(self, edge: int, device: torch.device) -> None:
+        self.edge = edge
+        self._window = torch.hann_window(FRAME, periodic=False).pow(0.85).to(device)  # Povey's
+        self._filters = _mel_filters().to(device)
+
+    def vectors(self, padded: Tensor) -> Tensor:
+        """How many feature vectors clips have that are padded to `padded` samples (int64, any shape)."""
+        frames = torch.div(padded + 2 * self.edge - FRAME, SHIFT, rounding_mode="floor") + 1
+        return torch.div(frames, STACK, rounding_mode="floor").clamp(min=0)
+
+    def __call__(self, waveforms: Tensor, padded: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of a batch, and which clips' features rounding makes unsteady.
+
+        `waveforms`: float32 (clips, samples), zero past each clip's end; `padded`: int64 (clips,), each
+        clip's length padded to whole codes, at most `samples`, at least one frame less the edges. Returns
+        float32 (clips, vectors, 160), `PADDING` past each clip's own vectors, and boolean (clips,).
+        """
+        logs = self._log_energies(functional.pad(waveforms, (self.edge, self.edge)))
+        frames = self.vectors(padded) * STACK
+        mask = valid(frames, logs.shape[1])[..., None]
+        count = frames[:, None, None]
+        mean = torch.where(mask, logs, 0.0).sum(1, keepdim=True) / count
+        centred = torch.where(mask, logs - mean, 0.0)
+        variance = centred.square().sum(1, keepdim=True) / (count - 1)
+        normal = torch.where(mask, centred / torch.sqrt(variance + VARIANCE_FLOOR), PADDING)
+        whole = normal.shape[1] // STACK * STACK
+        return normal[:, :whole].reshape(len(normal), -1, STACK * MELS), (variance < UNSTEADY).flatten(1).any(
+            1
+        )
+
+    def _log_energies(self, waveforms: Tensor) -> Tensor:
+        frames = (waveforms * FULL_SCALE).unfold(-1, FRAME, SHIFT)  # (clips, frames, FRAME), a view
+        frames = frames - frames.mean(-1, keepdim=True)
+        before = functional.pad(frames, (1, 0), mode="replicate")[..., :-1]
+        spectrum = torch.fft.rfft((frames - PRE_EMPHASIS * before) * self._window, FFT)
+        energies: Tensor = spectrum.abs().square() @ self._filters
+        return energies.clamp(min=FLOOR).log()
+
+
+def _mel_filters() -> Tensor:
+    """Kaldi's triangular filters, (FFT // 2 + 1, MELS); torchaudio's own, to the last bit."""
+    filters, _ = get_mel_banks(MELS, FFT, SAMPLE_RATE, LOWEST, HIGHEST, 100.0, -500.0, 1.0)
+    return functional.pad(filters, (0, 1)).T.contiguous()  # the Nyquist bin counts for nothing

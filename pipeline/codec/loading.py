@@ -1,0 +1,102 @@
+"""From settings to a codec: finds the checkpoint, picks the implementation, device and precision, loads the
+weights.
+
+Every failure that a user can mend is one sentence, said before anything heavy is done where that is possible.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from transformers import (
+    NeuCodecFeatureExtractor,
+    NeuCodecModel,
+    Xcodec2FeatureExtractor,
+    Xcodec2Model,
+)
+
+from pipeline.codec import checkpoint
+from pipeline.codec.checkpoint import Checkpoint
+from pipeline.codec.native import Family, NativeCodec
+from pipeline.codec.protocol import Codec
+from pipeline.config import CodecSettings
+from pipeline.errors import UsageError
+
+XCODEC2 = Family(edge=160, output_rate=16_000)
+NEUCODEC = Family(edge=0, output_rate=24_000)
+CLASSES: dict[str, tuple[Any, Any, Family]] = {
+    "xcodec2": (Xcodec2Model, Xcodec2FeatureExtractor, XCODEC2),
+    "neucodec": (NeuCodecModel, NeuCodecFeatureExtractor, NEUCODEC),
+}
+
+
+def load(settings: CodecSettings, *, decoder: bool = True) -> Codec:
+    """See `pipeline.codec.protocol.open_codec`."""
+    device = pick_device(settings.device)
+    found = checkpoint.find(settings.name, settings.revision)
+    kind = found.kind
+    if kind not in CLASSES:
+        raise UsageError(f"{settings.name} is a checkpoint of {kind}; expected one of: {', '.join(CLASSES)}")
+    model_class, extractor_class, family = CLASSES[kind]
+    model = load_model(found, model_class).to(device)
+    if not decoder:
+        model.acoustic_decoder = None
+    return NativeCodec(
+        model,
+        load_extractor(found, extractor_class),
+        family,
+        name=settings.name,
+        licence=settings.licence or found.licence(),
+        fingerprint=found.fingerprint(),
+        half=half_precision(settings.bf16, device),
+    )
+
+
+def load_model(found: Checkpoint, model_class: Any) -> Any:
+    """The model in float32, for inference. UsageError names the first key too many, too few or of another
+    shape.
+    """
+    found.weights  # noqa: B018 - said first: no safetensors here
+    model, report = model_class.from_pretrained(found.folder, dtype=torch.float32, output_loading_info=True)
+    for words, key in (
+        ("lacks the key", "missing_keys"),
+        ("has the unknown key", "unexpected_keys"),
+        ("has another shape for", "mismatched_keys"),
+    ):
+        if report[key]:
+            raise UsageError(f"the codec {found.name} {words} {min(map(str, report[key]))}")
+    return model.eval().requires_grad_(False)
+
+
+def load_extractor(found: Checkpoint, extractor_class: Any) -> Any:
+    """The checkpoint's feature extractor; the default one where it brings none."""
+    if (found.folder / checkpoint.EXTRACTOR).is_file():
+        return extractor_class.from_pretrained(found.folder)
+    return extractor_class()
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:N` to a device. UsageError when it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"no device {name!r}: give auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(
+            f"no device {name}: this machine shows {torch.cuda.device_count()} CUDA GPUs; try --device auto"
+        )
+    return device
+
+
+def half_precision(wanted: bool, device: torch.device) -> torch.dtype | None:
+    """bf16 where wanted and there, fp16 on GPUs without it, float32 (None) on a CPU with a notice."""
+    if not wanted:
+        return None
+    if device.type != "cuda":
+        warnings.warn("bf16 is for CUDA; the codec runs in float32 here", stacklevel=2)
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16

@@ -1,0 +1,29 @@
+"""The reference: the unmodified transformers feature extractor and model on one clip alone, in float32.
+
+What every other path of this room is measured against, and what decides a clip that rounding could tip.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Reference:
+    """Encodes one clip at a time as the transformers documentation shows."""
+
+    def __init__(self, model: Any, extractor: Any) -> None:
+        self._model = model
+        self._extractor = extractor
+
+    @torch.inference_mode()
+    def encode(self, waveform: Tensor) -> np.ndarray:
+        """Codes, uint16 (codes,), of a float32 waveform (samples,) in CPU memory."""
+        rate = self._extractor.sampling_rate
+        inputs = self._extractor(audio=waveform.numpy(), sampling_rate=rate, return_tensors="pt")
+        output = self._model.encode(**inputs.to(self._model.device))
+        codes: np.ndarray = output.audio_codes[0, 0].cpu().numpy().astype(np.uint16)
+        return codes
