@@ -80,6 +80,17 @@ class Manifest:
         for shard in self.shards:
             yield from shard.read().to_pylist()
 
+    def columns_without_values(self, columns: Iterable[str]) -> list[str]:
+        """Those of `columns` in which every row is null, by the parts' own counts."""
+        nulls = dict.fromkeys(columns, 0)
+        for part in self.parts:
+            metadata = pq.read_metadata(part)
+            for group in range(metadata.num_row_groups):
+                for name in nulls:
+                    column = metadata.row_group(group).column(SCHEMA.get_field_index(name))
+                    nulls[name] += column.statistics.null_count
+        return [name for name, count in nulls.items() if count == self.rows]
+
     def replace_rows(self, changes: Mapping[int, Row]) -> None:
         """Rewrite the parts that hold the rows numbered in `changes`."""
         for part in self.parts:
@@ -97,13 +108,12 @@ def write_part(path: Path, groups: Iterable[list[Row]]) -> bool:
     if first is None:
         return False
     shards = []
-    with replacing(path) as temporary:
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-            for rows in _chain(first, groups):
-                table = pa.Table.from_pylist(rows, schema=SCHEMA)
-                writer.write_table(table, row_group_size=len(rows))
-                shards.append({"rows": len(rows), "digest": digest(table)})
-            writer.add_key_value_metadata({SHARDS: json.dumps(shards).encode()})
+    with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+        for rows in _chain(first, groups):
+            table = pa.Table.from_pylist(rows, schema=SCHEMA)
+            writer.write_table(table, row_group_size=len(rows))
+            shards.append({"rows": len(rows), "digest": digest(table)})
+        writer.add_key_value_metadata({SHARDS: json.dumps(shards).encode()})
     return True
 
 

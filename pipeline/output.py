@@ -1,6 +1,6 @@
 """The output folder: who may write to it, which settings made it, which of its shards are done.
 
-Knows the layout at the top of a dataset (`config.yaml`, `manifest/`, the lock), nothing of how shards are made.
+Knows the top of a dataset (`config.yaml`, `manifest/`, the lock) and nothing of how shards are made.
 """
 
 from __future__ import annotations

@@ -38,10 +38,15 @@ T = TypeVar("T")
 class Corpus(Protocol):
     """What planning needs of a corpus."""
 
+    kind: str  # the form of its transcripts
     source: AudioSource
 
     def utterances(self) -> Iterator[Entry]:
         """Every entry, in an order that does not change."""
+        ...
+
+    def audio_without_text(self) -> Iterable[str]:
+        """Locators that no entry named, once all entries were read."""
         ...
 
 
@@ -64,16 +69,18 @@ def plan(
     shard_size: int,
     max_samples: int | None = None,
     excluded: Collection[str] = (),
+    retry_rejected: bool = False,
     progress: Callable[[int], object] = lambda count: None,
 ) -> tuple[Manifest, PlanSummary]:
     """Bring the manifest in `folder` up to date with the corpus. UsageError when the corpus is empty.
 
-    `progress` is called with the number of utterances just examined.
+    With `retry_rejected`, files that were refused by their header are probed again. `progress` is called with
+    the number of utterances just examined.
     """
     manifest = Manifest(folder)
     known = _KnownRows(manifest)
     summary = PlanSummary()
-    examine = _Examiner(corpus.source, limits, frozenset(excluded))
+    examine = _Examiner(corpus.source, limits, frozenset(excluded), retry_rejected)
     entries = itertools.islice(corpus.utterances(), max_samples)
     numbered = ((entry, known.match(entry.id), first) for entry, first in _first_of_id(entries))
     changes: dict[int, Row] = {}
@@ -162,23 +169,24 @@ class _Examiner:
     source: AudioSource
     limits: LimitSettings
     excluded: frozenset[str]
+    retry_rejected: bool
 
     def __call__(self, entry: Entry, old: Row | None, first_of_id: bool) -> Row:
         row: Row = dict.fromkeys(SCHEMA.names)
         row["id"], row["audio"] = entry.id, entry.audio
         if isinstance(entry, Rejection):
-            return self._settled(row, old, entry.reason, entry.detail)
+            return _known(_refused(row, entry.reason, entry.detail), old)
         row |= {key: getattr(entry, key) for key in ("text", "speaker", "language", "start", "end")}
         if refusal := self._refusal(entry, first_of_id):
-            return self._settled(row, old, *refusal)
+            return _known(_refused(row, *refusal), old)
         try:
             row["size"], row["mtime_ns"] = self.source.stat(entry.audio)
         except OSError as error:
             detail = f"{entry.audio}: {error.strerror or error}"
-            return self._settled(row, old, Reason.MISSING_AUDIO, detail)
+            return _known(_refused(row, Reason.MISSING_AUDIO, detail), old)
         if old is not None and self._unchanged(row, old):
             return old
-        return self._probed(row, entry)
+        return _known(self._probed(row, entry), old)
 
     def _refusal(self, entry: Utterance, first_of_id: bool) -> tuple[Reason, str] | None:
         length = len(entry.text.strip())
@@ -198,27 +206,31 @@ class _Examiner:
         try:
             found = probe(self.source.open(entry.audio))
         except AudioError as error:
-            return row | {"reason": str(error.reason), "detail": error.detail}
+            return _refused(row, error.reason, error.detail)
         end = found.duration if entry.end is None else min(entry.end, found.duration)
         seconds = round(end - (entry.start or 0.0), 6)
         row |= {"duration": seconds, "sample_rate": found.sample_rate}
         if seconds < self.limits.min_seconds:
             detail = f"{seconds:.3f} s, limits.min_seconds is {self.limits.min_seconds:g}"
-            return row | {"reason": str(Reason.TOO_SHORT), "detail": detail}
+            return _refused(row, Reason.TOO_SHORT, detail)
         if seconds > self.limits.max_seconds:
             detail = f"{seconds:.1f} s, limits.max_seconds is {self.limits.max_seconds:g}"
-            return row | {"reason": str(Reason.TOO_LONG), "detail": detail}
+            return _refused(row, Reason.TOO_LONG, detail)
         return row
 
-    @staticmethod
-    def _settled(row: Row, old: Row | None, reason: Reason, detail: str) -> Row:
-        row |= {"reason": str(reason), "detail": detail}
-        return old if old == row and old is not None else row
-
-    @staticmethod
-    def _unchanged(row: Row, old: Row) -> bool:
+    def _unchanged(self, row: Row, old: Row) -> bool:
         # A row that was refused before its file was looked at has no size, and so is never the same.
-        return all(row[key] == old[key] for key in STATED)
+        same = all(row[key] == old[key] for key in STATED)
+        return same and not (self.retry_rejected and old["reason"])
+
+
+def _refused(row: Row, reason: Reason, detail: str) -> Row:
+    return row | {"reason": str(reason), "detail": detail}
+
+
+def _known(row: Row, old: Row | None) -> Row:
+    """The known row itself when nothing in it is different."""
+    return old if old is not None and old == row else row
 
 
 def _in_parallel(

@@ -1,4 +1,4 @@
-"""One progress line: clips, hours, times real time, time left, rejected. A line now and then without a terminal."""
+"""One progress line: clips, hours, times real time, time left, rejected; now and then one without a terminal."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 import pyarrow.json
@@ -42,12 +42,15 @@ def read(path: Path, form: str, columns: Sequence[str] | None = None) -> pa.Tabl
     return READERS[form](path, columns)
 
 
+def append_jsonl(file: TextIO, table: pa.Table) -> None:
+    """Add a line for each row to an open file."""
+    for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
+        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
+
+
 def _write_jsonl(path: Path, table: pa.Table) -> None:
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        for batch in table.to_batches(max_chunksize=ROWS_PER_GROUP):
-            for row in batch.to_pylist():
-                file.write(json.dumps(row, ensure_ascii=False))
-                file.write("\n")
+        append_jsonl(file, table)
 
 
 def _read_jsonl(path: Path, columns: Sequence[str] | None) -> pa.Table:

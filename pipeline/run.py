@@ -1,13 +1,13 @@
 """The loop: shards in, finished shards out. The one place that knows every stage.
 
-Loading runs ahead in worker processes and across shard borders, encoding runs on the device, writing in a thread
-of its own; this thread only hands on.
+Loading runs ahead in worker processes and across shard borders, encoding runs on the device, writing in a
+thread of its own; this thread only hands on.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline import rows
-from pipeline.codec import Codec
+from pipeline.codec.protocol import Codec
 from pipeline.config import Settings
 from pipeline.encode import Codes, encode
 from pipeline.loader import Batch, Request, load, plan_batches
@@ -46,7 +46,7 @@ class _OpenShard:
     batches_left: int
     encoded: dict[int, Encoded] = field(default_factory=dict)  # by manifest row
     rejections: dict[int, Rejection] = field(default_factory=dict)
-    timings: Counter[str] = field(default_factory=Counter)
+    timings: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
 def encode_shards(
@@ -195,7 +195,7 @@ class _Clock:
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
-        self._spent: Counter[str] = Counter()
+        self._spent: defaultdict[str, float] = defaultdict(float)
 
     def timed(self, items: Iterable[Batch], stage: str) -> Iterator[Batch]:
         """Pass `items` on, counting the time that each took to come."""

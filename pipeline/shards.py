@@ -1,8 +1,7 @@
 """Shards on disk: write one, mark it done, read a dataset back.
 
 A shard is `data/{name}.{format}`, `rejected/{name}.jsonl` and, written last, `state/{name}.json`. A state
-that exists and names the digest of the shard's manifest rows means that the shard is done. This module does not
-know how codes are made.
+that exists and names the digest of the shard's manifest rows means that the shard is done.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ Knows tables and states, not folders.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -46,41 +46,40 @@ def _counts(values: pa.ChunkedArray) -> dict[str, float]:
 
 def totals(states: Iterable[State]) -> dict[str, Any]:
     """What `stats.json` says: counts, hours, rejections by reason, distributions, throughput by stage."""
-    counts: Counter[str] = Counter()
-    reasons: Counter[str] = Counter()
-    timings: Counter[str] = Counter()
-    spread: dict[str, Counter[str]] = {}
+    total: defaultdict[str, float] = defaultdict(float)
+    reasons: defaultdict[str, int] = defaultdict(int)
+    timings: defaultdict[str, float] = defaultdict(float)
+    spread: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
     codecs = []
     for state in states:
-        counts.update(
-            shards=1,
-            rows=state.rows,
-            rejected=state.rejected,
-            codes=state.codes,
-            seconds=state.seconds,  # type: ignore[arg-type]
-        )
-        reasons.update(state.reasons)
-        timings.update(state.timings)  # type: ignore[arg-type]
+        total["shards"] += 1
+        for name in ("rows", "rejected", "codes", "seconds"):
+            total[name] += getattr(state, name)
+        for reason, number in state.reasons.items():
+            reasons[reason] += number
+        for stage, seconds in state.timings.items():
+            timings[stage] += seconds
         for name, values in state.distributions.items():
-            spread.setdefault(name, Counter()).update(values)  # type: ignore[arg-type]
+            for value, number in values.items():
+                spread[name][value] += number
         if state.codec not in codecs:
             codecs.append(state.codec)
     busy = timings["load"] + timings["encode"]
     return {
-        "utterances": counts["rows"] + counts["rejected"],
-        "rows": counts["rows"],
-        "rejected": counts["rejected"],
+        "utterances": int(total["rows"] + total["rejected"]),
+        "rows": int(total["rows"]),
+        "rejected": int(total["rejected"]),
         "reasons": dict(sorted(reasons.items())),
-        "shards": counts["shards"],
-        "codes": counts["codes"],
-        "hours": round(counts["seconds"] / 3600, 4),
+        "shards": int(total["shards"]),
+        "codes": int(total["codes"]),
+        "hours": round(total["seconds"] / 3600, 4),
         "codecs": codecs,
         "distributions": {name: _ordered(values) for name, values in sorted(spread.items())},
         "stage_seconds": {stage: round(seconds, 3) for stage, seconds in sorted(timings.items())},
-        "times_real_time": round(counts["seconds"] / busy, 1) if busy else None,
+        "times_real_time": round(total["seconds"] / busy, 1) if busy else None,
     }
 
 
-def _ordered(values: Counter[str]) -> dict[str, float]:
-    keys = sorted(values, key=lambda key: (0, int(key), "") if key.lstrip("-").isdigit() else (1, 0, key))
+def _ordered(values: Mapping[str, float]) -> dict[str, float]:
+    keys = sorted(values, key=lambda key: (0, int(key), "") if key.isdigit() else (1, 0, key))
     return {key: round(values[key], 3) for key in keys}

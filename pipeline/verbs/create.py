@@ -1,0 +1,119 @@
+"""Audio and transcripts to a dataset of text and codes; the same command goes on where it was stopped."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from pipeline import config
+from pipeline.config import Settings
+from pipeline.errors import UsageError
+
+DEFAULT_CONFIG = Path(__file__).parents[2] / "configs" / "sample.yaml"
+FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, argparse options
+    "--codec": ("codec.name", {"metavar": "NAME_OR_PATH"}),
+    "--codec-impl": ("codec.impl", {"choices": ["auto", "native", "original", "neucodec"]}),
+    "--bf16": ("codec.bf16", {"action": argparse.BooleanOptionalAction}),
+    "--compile": ("codec.compile", {"action": argparse.BooleanOptionalAction}),
+    "--device": ("codec.device", {}),
+    "--format": ("output.format", {"choices": ["jsonl", "arrow", "parquet"]}),
+    "--shard-size": ("output.shard_size", {"type": int, "metavar": "N"}),
+    "--transcripts": ("corpus.transcripts", {"metavar": "FORM"}),
+    "--split_word": ("corpus.split_word", {"metavar": "SEPARATOR"}),
+    "--file_index": ("corpus.file_index", {"type": int, "metavar": "N"}),
+    "--text_index": ("corpus.text_index", {"type": int, "metavar": "N"}),
+    "--ext": ("corpus.ext", {}),
+    "--language": ("corpus.language", {}),
+    "--exclude": ("corpus.exclude", {"metavar": "FILE"}),
+    "--max-samples": ("corpus.max_samples", {"type": int, "metavar": "N"}),
+    "--max-reject-rate": ("limits.max_reject_rate", {"type": float, "metavar": "SHARE"}),
+    "--batch-seconds": ("load.batch_seconds", {"type": float, "metavar": "S"}),
+    "--num-workers": ("load.num_workers", {"type": int, "metavar": "N"}),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The interface of `create_dataset.py`."""
+    add_run_arguments(parser)
+    parser.add_argument(
+        "--retry-rejected", action="store_true", help="try clips again that were rejected before"
+    )
+    parser.add_argument("--push-to-hub", metavar="REPO", help="publish the finished dataset as USER/NAME")
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """What `create` and `plan` share: corpus, output and settings."""
+    parser.add_argument("audio", nargs="?", metavar="AUDIO_DIR", help=described("corpus.audio"))
+    parser.add_argument("text", nargs="?", metavar="TEXT_FILE", help=described("corpus.text"))
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="folder for the dataset, or a name.jsonl for one file",
+    )
+    parser.add_argument("--config", metavar="FILE", help=f"settings in YAML [{DEFAULT_CONFIG.name}]")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, as codec.revision=v1"
+    )
+    for flag, (key, options) in FLAGS.items():
+        parser.add_argument(flag, dest=key, default=None, help=described(key), **options)
+
+
+def described(key: str) -> str:
+    """A key's description, for help texts."""
+    return str(dict(config.keys())[key].description).replace("%", "%%")
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """The configuration file, then the command line over it. UsageError names what is wrong."""
+    values = {
+        key: getattr(arguments, key) for key, _ in FLAGS.values() if getattr(arguments, key) is not None
+    }
+    if arguments.audio is not None:
+        values |= {"corpus.audio": arguments.audio, "corpus.text": arguments.text}
+    for assignment in arguments.set:
+        key, separator, value = assignment.partition("=")
+        if not separator or key not in dict(config.keys()):
+            known = ", ".join(dict(config.keys()))
+            raise UsageError(f"--set {assignment}: expected KEY=VALUE; the keys are {known}")
+        values[key] = value
+    settings = config.load(arguments.config or DEFAULT_CONFIG).with_values(values)
+    if settings.corpus.audio is None:
+        raise UsageError("no corpus: give AUDIO_DIR and TEXT_FILE, or corpus.audio in the configuration")
+    return settings
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make, or go on making, the dataset."""
+    from pipeline.create import create
+    from pipeline.output import claimed
+    from pipeline.single_file import join, parts_folder
+
+    settings = settings_of(arguments)
+    output = Path(arguments.output)
+    single = output.suffix == ".jsonl"
+    root = parts_folder(output) if single else output
+    with claimed(root):
+        stats = create(root, settings, print, retry_rejected=arguments.retry_rejected)
+        if single:
+            join(root, output)
+    report(stats, output, root)
+    if arguments.push_to_hub:
+        from pipeline.publish.hub import push
+        from pipeline.shards import Dataset
+
+        print(f"published: {push(Dataset(root), arguments.push_to_hub)}")
+    return 0
+
+
+def report(stats: dict[str, Any], output: Path, root: Path) -> None:
+    """The summary at the end of a run."""
+    print(f"{output}: {stats['rows']:,} rows, {stats['hours']:.2f} hours, {stats['codes']:,} codes")
+    if stats["rejected"]:
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in stats["reasons"].items())
+        print(f"rejected: {stats['rejected']:,} ({reasons}); each with its reason in {root / 'rejected'}")
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stats["stage_seconds"].items())
+    if stages:
+        print(f"time: {stages}; {stats['times_real_time']:g}× real time")
