@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""Out of the dataset's folder: its card, the formats that training code reads, and the Hugging Face Hub."""

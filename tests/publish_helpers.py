@@ -1,0 +1,72 @@
+"""Small finished datasets, made without audio or codec: `make_dataset` is the fast way to an OUT folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import yaml
+
+from pipeline.config import Settings
+from pipeline.rows import SCHEMA, schema
+from pipeline.shards import Dataset, ShardFiles, write_shard
+from pipeline.utterance import Reason, Rejection
+
+CODEC = {
+    "name": "HKUSTAudio/xcodec2-hf",
+    "licence": "CC-BY-NC-4.0",
+    "fingerprint": "0123456789abcdef",
+    "sample_rate": 16000,
+    "hop_length": 320,
+    "codebook_size": 65536,
+    "precision": "fp32",
+}
+TEXTS = ("Good morning.", "おはよう、世界。", "a|b <|s_12|> c", 'naïve "quotes"\tand tabs', "x")
+
+
+def row(number: int, **changes: Any) -> dict[str, Any]:
+    length = 20 + 7 * (number % 5)
+    return {
+        "id": f"set/{number:04d}",
+        "text": TEXTS[number % len(TEXTS)],
+        "code": [(number * 7919 + i * 104729) % 65536 for i in range(length)],
+        "duration": length / 50,
+        "sample_rate": 44100 if number % 2 else 16000,
+        "speaker": f"speaker-{number % 3}",
+        "language": "ja" if number % 5 == 1 else "en",
+        "audio": f"set/{number:04d}.wav",
+    } | changes
+
+
+def make_dataset(
+    root: Path,
+    rows: Sequence[dict[str, Any]],
+    form: str = "jsonl",
+    shard_size: int = 4,
+    columns: Sequence[str] = SCHEMA.names,
+    licence: str = "cc-by-4.0",
+    rejected: int = 1,
+) -> Dataset:
+    """An OUT folder as a finished run leaves it, with `rejected` rejections a shard."""
+    settings = Settings().with_values(
+        {"output.format": form, "output.shard_size": shard_size, "corpus.licence": licence}
+    )
+    root.mkdir(parents=True, exist_ok=True)
+    content = {"fingerprint": settings.fingerprint(), "settings": settings.model_dump()}
+    (root / "config.yaml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    for shard, start in enumerate(range(0, max(len(rows), 1), shard_size)):
+        table = pa.Table.from_pylist(list(rows[start : start + shard_size]), schema=schema(columns))
+        lost = [
+            Rejection(f"lost-{shard}-{i}", "lost.wav", Reason.SILENT, "nothing above -80 dB")
+            for i in range(rejected)
+        ]
+        marks = {"inputs": f"{shard:016x}", "codec": CODEC, "timings": {"encode": 1.5}}
+        write_shard(ShardFiles(root, "train", form, shard), table, lost, marks)
+    (root / "manifest").mkdir(exist_ok=True)
+    pa.parquet.write_table(pa.table({"id": ["a"], "other": [1]}), root / "manifest" / "part-00000.parquet")
+    (root / "stats.json").write_text(json.dumps({"rows": len(rows)}))
+    return Dataset(root)
