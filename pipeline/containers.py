@@ -1,0 +1,141 @@
+"""What a container states about its own length, read from its bytes without decoding.
+
+Knows the layouts of RIFF, AIFF, Ogg, MP4, Matroska, ASF and MPEG audio just far enough to see that a file
+ends before it says it does: decoders hide that and return what is there. Knows nothing of samples.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+
+ReadAt = Callable[[int, int], bytes]  # (offset, count) → at most count bytes
+
+RIFF_STREAMED = 0xFFFFFFFF  # data size of a WAV that was written to a pipe (ffmpeg): length unknown
+SOX_STREAMED = range(0x7FFFF000 - 4096, 0x7FFFF001)  # the same by sox, rounded down to whole frames
+OGG_TAIL = 27 + 255 + 255 * 255  # bytes of the largest Ogg page, RFC 3533 section 6
+OGG_LAST_PAGE = 0x04
+ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+ASF_FILE_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+ASF_BROADCAST = 0x01  # the file size is not valid
+EBML_SEGMENT = bytes.fromhex("18538067")
+
+
+def truncation(read_at: ReadAt, size: int) -> str | None:
+    """How a file of `size` bytes falls short of what it states, as a sentence.
+
+    None when it does not, when it states nothing, and for a container that is not known here.
+    """
+    head = read_at(0, 16)
+    if head[:4] in (b"RIFF", b"RF64", b"RIFX"):
+        return _riff(read_at, size, big_endian=head[:4] == b"RIFX", data=b"data")
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return _riff(read_at, size, big_endian=True, data=b"SSND")
+    if head[:4] == b"OggS":
+        return _ogg(read_at, size)
+    if head[4:8] == b"ftyp":
+        return _mp4(read_at, size)
+    if head[:4] == b"\x1a\x45\xdf\xa3":
+        return _matroska(read_at, size)
+    if head == ASF_HEADER:
+        return _asf(read_at, size)
+    return None
+
+
+def mpeg_frame_count(read_at: ReadAt) -> int | None:
+    """MPEG audio frames that the Xing or Info header of an MP3 file states; None without such a header.
+
+    Layout: https://gabriel.mp3-tech.org/mp3infotag.html
+    """
+    start = 0
+    tag = read_at(0, 10)
+    if tag[:3] == b"ID3" and len(tag) == 10:
+        start = 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
+    frame = read_at(start, 48)
+    if len(frame) < 48 or frame[0] != 0xFF or frame[1] & 0xE0 != 0xE0:
+        return None
+    mpeg1, mono = frame[1] & 0x18 == 0x18, frame[3] >> 6 == 3
+    side_information = {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}[
+        mpeg1, mono
+    ]
+    xing = frame[4 + side_information :]
+    if xing[:4] not in (b"Xing", b"Info") or not xing[7] & 1:
+        return None
+    return int.from_bytes(xing[8:12], "big")
+
+
+def _riff(read_at: ReadAt, size: int, *, big_endian: bool, data: bytes) -> str | None:
+    order = ">" if big_endian else "<"
+    position, size64 = 12, None
+    while position + 8 <= size:
+        name, stated = struct.unpack(f"{order}4sI", read_at(position, 8))
+        position += 8
+        if name == b"ds64":  # EBU Tech 3306: the 64-bit sizes of an RF64 file
+            size64 = struct.unpack("<Q", read_at(position + 8, 8))[0] if position + 16 <= size else None
+        if name == data:
+            if stated == RIFF_STREAMED and size64 is not None:
+                stated = size64
+            elif stated == RIFF_STREAMED or stated in SOX_STREAMED:
+                return None
+            return _short(size - position, stated, "bytes of audio")
+        position += stated + stated % 2
+    return "it ends before its audio data" if position != size else None
+
+
+def _ogg(read_at: ReadAt, size: int) -> str | None:
+    tail = read_at(max(0, size - OGG_TAIL), OGG_TAIL)
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or len(page) < 27 + page[26] + sum(page[27 : 27 + page[26]]):
+        return "its last Ogg page is incomplete"
+    if not page[5] & OGG_LAST_PAGE:
+        return "its last Ogg page is not marked as the end of the stream"
+    return None
+
+
+def _mp4(read_at: ReadAt, size: int) -> str | None:
+    position, index_seen = 0, False
+    while position + 8 <= size:
+        length, name = struct.unpack(">I4s", read_at(position, 8))
+        index_seen |= name == b"moov"
+        if length == 0:  # this box reaches to the end of the file
+            break
+        if length == 1:
+            length = int.from_bytes(read_at(position + 8, 8), "big")
+        if length < 8:
+            return None
+        if position + length > size:
+            return _short(size - position, length, f"bytes of its {name.decode('latin-1')} box")
+        position += length
+    return None if index_seen else "it ends before its index (moov)"
+
+
+def _matroska(read_at: ReadAt, size: int) -> str | None:
+    header, width = _ebml_size(read_at(4, 8))
+    segment = 4 + width + (header or 0)
+    if read_at(segment, 4) != EBML_SEGMENT:
+        return None
+    stated, width = _ebml_size(read_at(segment + 4, 8))
+    return None if stated is None else _short(size - segment - 4 - width, stated, "bytes of its segment")
+
+
+def _ebml_size(field: bytes) -> tuple[int | None, int]:
+    """The value of a variable-length size and its width in bytes; all ones mean unknown (RFC 8794)."""
+    if not field or not field[0]:
+        return None, 1
+    width = 9 - field[0].bit_length()
+    ones = (1 << 7 * width) - 1
+    value = int.from_bytes(field[:width], "big") & ones
+    return (None if value == ones else value), width
+
+
+def _asf(read_at: ReadAt, size: int) -> str | None:
+    header = read_at(0, 65536)
+    properties = header[header.find(ASF_FILE_PROPERTIES) :]
+    if not properties.startswith(ASF_FILE_PROPERTIES) or len(properties) < 92:
+        return None
+    stated, flags = struct.unpack("<Q", properties[40:48])[0], struct.unpack("<I", properties[88:92])[0]
+    return None if flags & ASF_BROADCAST else _short(size, stated, "bytes")
+
+
+def _short(present: int, stated: int, what: str) -> str | None:
+    return f"it has {present:,} of the {stated:,} {what} it states" if present < stated else None
