@@ -8,13 +8,19 @@ import pytest
 import yaml
 from publish_helpers import CODEC, make_dataset, row
 
-from pipeline.publish.card import write_card
+from pipeline.publish import card
 from pipeline.publish.sections import shareable
 from pipeline.rows import OPTIONAL, SCHEMA
+from pipeline.shards import Dataset
+from pipeline.stats import totals
 
 datasets = pytest.importorskip("datasets")
 FORMS = ("jsonl", "arrow", "parquet")
 ROWS = [row(i) for i in range(10)]
+
+
+def write_card(dataset: Dataset) -> None:
+    card.write_card(dataset, totals(dataset.states()))
 
 
 def front_matter(root: Path) -> dict[str, Any]:

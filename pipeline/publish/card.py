@@ -16,7 +16,6 @@ from pipeline.publish import sections
 from pipeline.publish.features import columns, write_disk_index, yaml_features
 from pipeline.publish.sections import Place
 from pipeline.shards import Dataset
-from pipeline.stats import totals
 
 SIZES = (  # https://huggingface.co/docs/hub/datasets-cards: rows below, category
     (1_000, "n<1K"),
@@ -39,15 +38,18 @@ HUB_LICENCES = frozenset(  # https://huggingface.co/docs/hub/repositories-licens
 )
 
 
-def write_card(dataset: Dataset) -> None:
-    """Write `README.md`, and for Arrow shards what `load_from_disk` reads, for the shards finished so far."""
+def write_card(dataset: Dataset, stats: Mapping[str, Any]) -> None:
+    """Write `README.md`, and for Arrow shards what `load_from_disk` reads, for the shards finished so far.
+
+    `stats`: what `pipeline.stats.totals` says of them.
+    """
     write_disk_index(dataset)
     place = Place(dataset.form, ".", dataset.root.resolve().name)
-    write_text(dataset.root / "README.md", card(dataset, totals(dataset.states()), place))
+    write_text(dataset.root / "README.md", card(dataset, stats, place))
 
 
 def card(dataset: Dataset, stats: Mapping[str, Any], place: Place) -> str:
-    """The card as Markdown with YAML front matter. `stats` as `pipeline.stats.totals` gives them."""
+    """The card as Markdown with YAML front matter. `stats` as for `write_card`."""
     names = columns(dataset)
     front = {
         **_about(dataset, stats, place),
