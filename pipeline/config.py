@@ -68,7 +68,9 @@ class CodecSettings(Section):
     """Which codec makes the codes, and where it runs."""
 
     name: str = Field(
-        "data/sample/codec-random", description="Hugging Face id, or folder with weights", json_schema_extra=RESULTS
+        "data/sample/codec-random",
+        description="Hugging Face id, or folder with weights",
+        json_schema_extra=RESULTS,
     )
     impl: Literal["auto", "native", "original", "neucodec"] = Field(
         "auto",
@@ -139,7 +141,7 @@ def flatten(settings: Settings) -> dict[str, Any]:
     }
 
 
-def keys() -> Iterator[tuple[str, Any]]:
+def all_keys() -> Iterator[tuple[str, Any]]:
     """Every dotted key with its pydantic field (description, default, type)."""
     for section, field in Settings.model_fields.items():
         for name, inner in field.annotation.model_fields.items():  # type: ignore[union-attr]
@@ -148,7 +150,7 @@ def keys() -> Iterator[tuple[str, Any]]:
 
 def changes_results(key: str) -> bool:
     """Whether the dotted key is part of the fingerprint."""
-    extra = dict(keys())[key].json_schema_extra
+    extra = dict(all_keys())[key].json_schema_extra
     return isinstance(extra, dict) and extra.get("results") is True
 
 

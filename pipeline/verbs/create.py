@@ -16,15 +16,15 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, arg
     "--codec-impl": ("codec.impl", {"choices": ["auto", "native", "original", "neucodec"]}),
     "--bf16": ("codec.bf16", {"action": argparse.BooleanOptionalAction}),
     "--compile": ("codec.compile", {"action": argparse.BooleanOptionalAction}),
-    "--device": ("codec.device", {}),
+    "--device": ("codec.device", {"metavar": "DEVICE"}),
     "--format": ("output.format", {"choices": ["jsonl", "arrow", "parquet"]}),
     "--shard-size": ("output.shard_size", {"type": int, "metavar": "N"}),
     "--transcripts": ("corpus.transcripts", {"metavar": "FORM"}),
     "--split_word": ("corpus.split_word", {"metavar": "SEPARATOR"}),
     "--file_index": ("corpus.file_index", {"type": int, "metavar": "N"}),
     "--text_index": ("corpus.text_index", {"type": int, "metavar": "N"}),
-    "--ext": ("corpus.ext", {}),
-    "--language": ("corpus.language", {}),
+    "--ext": ("corpus.ext", {"metavar": ".EXT"}),
+    "--language": ("corpus.language", {"metavar": "LANGUAGE"}),
     "--exclude": ("corpus.exclude", {"metavar": "FILE"}),
     "--max-samples": ("corpus.max_samples", {"type": int, "metavar": "N"}),
     "--max-reject-rate": ("limits.max_reject_rate", {"type": float, "metavar": "SHARE"}),
@@ -63,7 +63,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 def described(key: str) -> str:
     """A key's description, for help texts."""
-    return str(dict(config.keys())[key].description).replace("%", "%%")
+    return str(dict(config.all_keys())[key].description).replace("%", "%%")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -75,8 +75,8 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         values |= {"corpus.audio": arguments.audio, "corpus.text": arguments.text}
     for assignment in arguments.set:
         key, separator, value = assignment.partition("=")
-        if not separator or key not in dict(config.keys()):
-            known = ", ".join(dict(config.keys()))
+        if not separator or key not in dict(config.all_keys()):
+            known = ", ".join(dict(config.all_keys()))
             raise UsageError(f"--set {assignment}: expected KEY=VALUE; the keys are {known}")
         values[key] = value
     settings = config.load(arguments.config or DEFAULT_CONFIG).with_values(values)

@@ -1,0 +1,62 @@
+"""A codec without a model, for tests and simulations of everything around the codec.
+
+Its codes depend on each frame's samples and on nothing else, so a mixed-up clip or frame shows in them. It
+cannot decode.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Done:
+    """A `Pending` whose codes are there."""
+
+    codes: list[np.ndarray]
+
+    def result(self) -> list[np.ndarray]:
+        """One uint16 array a clip."""
+        return self.codes
+
+
+@dataclass(frozen=True)
+class FakeCodec:
+    """Sums each frame's samples into a code; `seconds_a_batch` makes it as slow as a real one."""
+
+    name: str = "fake"
+    licence: str = "CC0-1.0"
+    fingerprint: str = "fake"
+    sample_rate: int = 16000
+    hop_length: int = 320
+    codebook_size: int = 65536
+    seconds_a_batch: float = 0.0
+
+    def launch(self, waveforms: Tensor, lengths: Tensor) -> Done:
+        """See `Codec.launch`."""
+        return Done(self.encode(waveforms, lengths))
+
+    def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
+        """See `Codec.encode`."""
+        if self.seconds_a_batch:
+            time.sleep(self.seconds_a_batch)
+        return [
+            self._codes(waveform[:length])
+            for waveform, length in zip(waveforms.numpy(), lengths.tolist(), strict=True)
+        ]
+
+    def _codes(self, waveform: np.ndarray) -> np.ndarray:
+        frames = np.zeros((len(waveform) // self.hop_length + 1) * self.hop_length, np.float64)
+        frames[: len(waveform)] = waveform
+        weights = np.arange(1, self.hop_length + 1)
+        sums = np.abs((frames.reshape(-1, self.hop_length) * weights).sum(axis=1) * 1000)
+        return (sums.astype(np.int64) % self.codebook_size).astype(np.uint16)
+
+    def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """There is no decoder."""
+        raise RuntimeError("the fake codec cannot decode")
