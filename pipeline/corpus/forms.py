@@ -1,0 +1,47 @@
+"""The forms of corpus there are, and which of them a folder has.
+
+To add one: a module with a `FORM`, and its row here. Knows nothing of what is in them.
+"""
+
+from __future__ import annotations
+
+from pipeline.config import CorpusSettings
+from pipeline.corpus import columns, huggingface, jsonl, kaldi, ljspeech, sidecar, table, tree
+from pipeline.corpus.entry import Corpus
+from pipeline.corpus.form import Form, Given
+from pipeline.errors import UsageError
+
+FORMS: dict[str, Form] = {  # in the order in which they are tried: the more particular first
+    module.FORM.name: module.FORM
+    for module in (huggingface, kaldi, jsonl, table, ljspeech, columns, tree, sidecar)
+}
+CHOICES = ("auto", *FORMS)  # of --transcripts
+
+
+def open_corpus(settings: CorpusSettings) -> Corpus:
+    """The corpus that the settings name, in the form they name or the first that fits.
+
+    Lists the audio folder and reads the first lines of the transcripts. UsageError, one sentence, where there
+    is no such folder or file, or no form fits.
+    """
+    if settings.audio is None:
+        raise UsageError("no audio: give a folder of recordings, or a Hugging Face dataset")
+    if settings.transcripts not in CHOICES:
+        raise UsageError(f"--transcripts {settings.transcripts} is none of {', '.join(CHOICES)}")
+    given = Given(settings)
+    if settings.transcripts != "auto":
+        return FORMS[settings.transcripts].open(given)
+    for form in FORMS.values():
+        if form.fits(given):
+            return form.open(given)
+    raise UsageError(_nothing_fits(given))
+
+
+def _nothing_fits(given: Given) -> str:
+    folder = given.audio_folder()
+    if not given.index.locators:
+        ending = f"with the ending {given.settings.ext}" if given.settings.ext else "by its ending"
+        return f"there is no audio {ending} in {folder}; give the folder of the recordings"
+    looked = "; ".join(f"{form.name}: {form.known_by}" for form in FORMS.values())
+    where = given.text or folder
+    return f"no transcripts were recognised in {where} (looked for {looked}); choose one with --transcripts"

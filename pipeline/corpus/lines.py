@@ -1,0 +1,52 @@
+"""Lines of transcript files: UTF-8 with or without BOM, LF or CRLF.
+
+Knows encodings and line numbers; knows nothing of what the lines mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from pipeline.corpus.entry import Malformed
+from pipeline.errors import UsageError
+
+BOM = b"\xef\xbb\xbf"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+HEAD = 100  # lines that recognition looks at
+
+
+def read_lines(path: Path, shown: str | None = None) -> Iterator[tuple[str, str | Malformed]]:
+    """Each line that is not blank, without its end, with its place `file:line`; Malformed if not UTF-8.
+
+    `shown` is the file's name in places, its own by default. Only LF ends a line, so that a text may hold
+    U+2028 and the like. UsageError where the file cannot be read.
+    """
+    shown = shown or path.name
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                if number == 1:
+                    raw = raw.removeprefix(BOM)
+                if not raw.strip():
+                    continue
+                where = f"{shown}:{number}"
+                try:
+                    yield where, raw.decode().rstrip("\r\n")
+                except UnicodeDecodeError as error:
+                    yield where, Malformed(where, f"byte {error.start + 1} is not UTF-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the transcripts {path}: {error.strerror}") from error
+
+
+def head(path: Path) -> list[str]:
+    """The first lines, for recognition. UsageError for a file that is in another encoding throughout."""
+    with path.open("rb") as file:
+        if file.read(2) in UTF_16:
+            raise UsageError(f"{path} is UTF-16; write it as UTF-8: iconv -f UTF-16 -t UTF-8")
+    lines = [line for _, line in islice(read_lines(path), HEAD)]
+    good = [line for line in lines if isinstance(line, str)]
+    if len(good) * 2 < len(lines):
+        raise UsageError(f"{path} is not UTF-8; convert it, from Shift JIS for one: iconv -f CP932 -t UTF-8")
+    return good
