@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from pipeline import containers
 from pipeline.decoders import AudioError, Decoder, open_decoder
+from pipeline.decoders.containers import truncation
 from pipeline.utterance import Reason
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _decoder(file: BinaryIO, name: str) -> Decoder:
         file.seek(offset)
         return file.read(count)
 
-    short = containers.truncation(read_at, size)
+    short = truncation(read_at, size)
     if short is not None:
         raise AudioError(Reason.TRUNCATED, short)
     file.seek(0)
@@ -185,7 +185,7 @@ def _resample_spectrum(waveform: Tensor, rate: int, target: int) -> Tensor:
 
     samples = len(waveform)
     periods = math.ceil(samples / rate + 1 / 8)
-    spectrum = torch.fft.rfft(waveform, n=periods * rate)
-    resampled = torch.fft.irfft(spectrum, n=periods * target) * (target / rate)
-    shortened: Tensor = resampled[: math.ceil(samples * target / rate)].contiguous()
-    return shortened
+    # numpy's transform gives the same bits with any number of threads; torch's does not
+    spectrum = np.fft.rfft(waveform.numpy(), n=periods * rate)
+    resampled = np.fft.irfft(spectrum, n=periods * target) * (target / rate)
+    return torch.from_numpy(resampled[: math.ceil(samples * target / rate)].astype(np.float32))

@@ -1,0 +1,50 @@
+"""What a decoder is: the records and the interface that both libraries are put behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from pipeline.utterance import Reason
+
+
+class AudioError(Exception):
+    """This audio cannot be used. `reason` is for counting, `detail` one sentence for a person."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Decoder(Protocol):
+    """An open recording."""
+
+    rate: int  # Hz
+    channels: int
+    frames: int | None  # how many the header states, where it does so exactly
+
+    def duration(self) -> float:
+        """Seconds, as the header states; counted from the packets where it states nothing."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the file, which stays open."""
+        ...
+
+    def blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
+        """Mono float32 blocks of the frames [first, last), or up to the end; fewer where the recording ends.
+
+        A sample is the mean over all channels. Raises AudioError.
+        """
+        ...
+
+
+def mono(channels: np.ndarray) -> np.ndarray:
+    """Mean over channels: (channels, samples) → (samples,), float32; summed in one order on any machine."""
+    total: np.ndarray = channels[0]
+    for channel in channels[1:]:
+        total = total + channel
+    return total if len(channels) == 1 else total * np.float32(1 / len(channels))

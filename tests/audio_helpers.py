@@ -1,0 +1,90 @@
+"""Real audio files in every container, made on the spot, and ways to break them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import soundfile
+
+SOUNDFILE_FORMS = {  # file name: format and subtype of libsndfile
+    "u8.wav": ("WAV", "PCM_U8"),
+    "s16.wav": ("WAV", "PCM_16"),
+    "s24.wav": ("WAV", "PCM_24"),
+    "s32.wav": ("WAV", "PCM_32"),
+    "float.wav": ("WAV", "FLOAT"),
+    "double.wav": ("WAV", "DOUBLE"),
+    "extensible.wav": ("WAVEX", "PCM_16"),
+    "rf64.wav": ("RF64", "PCM_16"),
+    "a.aiff": ("AIFF", "PCM_16"),
+    "a.flac": ("FLAC", "PCM_16"),
+    "a.mp3": ("MP3", "MPEG_LAYER_III"),
+    "a.ogg": ("OGG", "VORBIS"),
+    "a.opus": ("OGG", "OPUS"),
+}
+AV_FORMS = {  # file name: muxer, codec, rate it is encoded at
+    "a.m4a": ("ipod", "aac", 48000),
+    "a.aac": ("adts", "aac", 48000),
+    "a.webm": ("webm", "libopus", 48000),
+    "a.wma": ("asf", "wmav2", 48000),
+    "a.g722": ("g722", "g722", 16000),
+}
+FORMS = [*SOUNDFILE_FORMS, *AV_FORMS]
+LOSSLESS = [
+    "s16.wav",
+    "s24.wav",
+    "s32.wav",
+    "float.wav",
+    "double.wav",
+    "extensible.wav",
+    "rf64.wav",
+    "a.flac",
+]
+
+
+def speechlike(seconds: float, rate: int = 48000, seed: int = 0) -> np.ndarray:
+    """Float32 (samples,): a gliding voice with syllables and breath, no two seconds alike."""
+    t = np.arange(round(seconds * rate)) / rate
+    pitch = 2 * np.pi * (120 * t + 15 * np.sin(2 * np.pi * 0.4 * t + seed))
+    voice = sum(np.sin(k * pitch) / k for k in range(1, 12))
+    breath = 0.05 * np.random.default_rng(seed).standard_normal(len(t))
+    return ((0.2 * voice + breath) * (0.55 + 0.45 * np.sin(2 * np.pi * 3 * t))).astype(np.float32)
+
+
+def write(path: Path, waveform: np.ndarray, rate: int = 48000) -> Path:
+    """Encode float32 (samples,) or (samples, channels) in the form of FORMS that the file's name asks for."""
+    waveform = waveform[:, None] if waveform.ndim == 1 else waveform
+    if path.name in AV_FORMS:
+        _write_av(path, waveform, rate)
+    else:
+        form, subtype = SOUNDFILE_FORMS.get(path.name, ("WAV", "PCM_16"))
+        soundfile.write(path, waveform, rate, format=form, subtype=subtype)
+    return path
+
+
+def cut(path: Path, share: float) -> Path:
+    """Keep only the first `share` of a file's bytes."""
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    return path
+
+
+def _write_av(path: Path, waveform: np.ndarray, rate: int) -> None:
+    muxer, codec, coded_rate = AV_FORMS[path.name]
+    layout = "stereo" if waveform.shape[1] == 2 and codec != "g722" else "mono"
+    with av.open(str(path), "w", format=muxer) as container:
+        stream = container.add_stream(codec, rate=coded_rate, layout=layout)
+        stream.bit_rate = 128_000
+        given = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(waveform.T),
+            format="fltp",
+            layout="stereo" if waveform.shape[1] == 2 else "mono",
+        )
+        given.sample_rate = rate
+        resampler = av.AudioResampler(
+            stream.codec_context.format, layout, coded_rate, stream.frame_size or 1024
+        )
+        for frame in [*resampler.resample(given), *resampler.resample(None)]:
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
