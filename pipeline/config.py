@@ -33,7 +33,10 @@ class CorpusSettings(Section):
         None, description="folder of audio files, or a Hugging Face dataset (folder or id)"
     )
     text: str | None = Field(None, description="transcript file or folder; none for sidecars and datasets")
-    transcripts: str = Field("auto", description="the form of the transcripts; auto recognises it")
+    transcripts: str = Field(
+        "auto",
+        description="form of the transcripts: auto, columns, ljspeech, kaldi, csv, jsonl, sidecar, tree, huggingface",
+    )
     split_word: str = Field(
         ":", description="separator of a columns file; a text keeps later ones", min_length=1
     )

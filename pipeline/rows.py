@@ -78,9 +78,11 @@ def _read_arrow(path: Path, columns: Sequence[str] | None) -> pa.Table:
 
 
 def _write_parquet(path: Path, table: pa.Table) -> None:
-    pyarrow.parquet.write_table(
-        table, path, compression="zstd", row_group_size=ROWS_PER_GROUP, write_page_index=True
-    )
+    with pyarrow.parquet.ParquetWriter(
+        path, table.schema, compression="zstd", write_page_index=True
+    ) as writer:
+        if len(table):  # a shard of no rows has no row group, which `datasets` could not stream
+            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
 
 
 def _read_parquet(path: Path, columns: Sequence[str] | None) -> pa.Table:
