@@ -35,8 +35,8 @@ class CorpusSettings(Section):
     text: str | None = Field(None, description="transcript file or folder; none for sidecars and datasets")
     transcripts: str = Field(
         "auto",
-        description="form of the transcripts: columns, ljspeech, kaldi, csv, jsonl, sidecar, tree, huggingface"
-        "; auto recognises it",
+        description="form of the transcripts, such as columns, ljspeech, kaldi, csv, jsonl, sidecar, tree; "
+        "auto recognises it",
     )
     split_word: str = Field(
         ":", description="separator of a columns file; a text keeps later ones", min_length=1
