@@ -70,14 +70,15 @@ def entries(
 
 
 def _fits(given: Given) -> bool:
-    """Whether some separator parts most lines of the file."""
-    if not given.head or given.folder is None:
+    """Whether some line names audio, or a separator other than spaces, which all prose has, parts most."""
+    if not given.head or given.folder is None or not given.index.locators:
         return False
-    separator = separator_of(given.head, given.settings, given.index, given.index.near(_file(given).parent))
+    near = given.index.near(_file(given).parent)
+    separator = separator_of(given.head, given.settings, given.index, near)
     parted = [columns for line in given.head if (columns := part(line, separator, given.settings))]
-    if separator == SPACES and not any(given.index.find(name) for name, _ in parted):
-        return False  # any prose has spaces
-    return len(parted) * 2 > len(given.head)
+    if any(given.index.find(name, near) for name, _ in parted):
+        return True
+    return separator != SPACES and len(parted) * 2 > len(given.head)
 
 
 def _open(given: Given) -> Corpus:

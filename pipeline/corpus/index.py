@@ -86,6 +86,7 @@ class AudioIndex:
     def __init__(self, root: Path, ext: str | None = None) -> None:
         self.root = root.absolute()
         self.endings = AUDIO_ENDINGS if ext is None else ("." + ext.lower().lstrip("."),)
+        self._known = frozenset([*self.endings, *AUDIO_ENDINGS])
         self.locators: list[str] = []
         self.unnameable: list[str] = []
         self._by_stem: dict[str, int | list[int]] = {}  # a list only where names repeat, which is rare
@@ -109,8 +110,8 @@ class AudioIndex:
 
     def without_ending(self, name: str) -> str:
         """`name` without an audio ending; other dots stay."""
-        stem, ending = posixpath.splitext(name)
-        return stem if ending.lower() in self.endings or ending.lower() in AUDIO_ENDINGS else name
+        stem, dot, ending = name.rpartition(".")
+        return stem if stem and dot + ending.lower() in self._known else name
 
     def near(self, folder: Path) -> str | None:
         """`folder` relative to the root, for `find`; None where it is not below it."""
@@ -138,8 +139,10 @@ class AudioIndex:
         matches = [match for match in self._same_stem(plain) if self._ends_with(match, plain)]
         if scope is Scope.BELOW and near:
             matches = [match for match in matches if nfc(match).startswith(near + "/")]
-        matches = self._nearest(matches, self.without_ending(plain), near)
-        return self._one_ending(matches, plain) if matches else self._at(plain)
+        matches = self._nearest(matches, plain, near)
+        if not matches and scope is Scope.ANYWHERE:
+            return self._at(plain)
+        return self._one_ending(matches, plain)
 
     def _at(self, path: str) -> list[str]:
         stem = self.without_ending(path)
@@ -176,12 +179,15 @@ class AudioIndex:
         return [*self._root_parts, *self.without_ending(nfc(locator)).split("/")]
 
     def _ends_with(self, locator: str, name: str) -> bool:
+        if "/" not in name:
+            return True
         parts = self.without_ending(name).split("/")
-        return len(parts) == 1 or self._parts(locator)[-len(parts) :] == parts
+        return self._parts(locator)[-len(parts) :] == parts
 
-    def _nearest(self, matches: list[str], stem: str, near: str | None) -> list[str]:
+    def _nearest(self, matches: list[str], name: str, near: str | None) -> list[str]:
         if len(matches) < 2:
             return matches
+        stem = self.without_ending(name)
         plain = {match: self.without_ending(nfc(match)) for match in matches}
         for exact in [stem] if near is None else [posixpath.join(near, stem), stem]:
             if exact in plain.values():
@@ -191,7 +197,7 @@ class AudioIndex:
 
     def _one_ending(self, matches: Sequence[str], name: str) -> list[str]:
         """Of files that differ in their ending only: the one `name` has, else the best."""
-        if len({self.without_ending(match) for match in matches}) != 1:
+        if len(matches) < 2 or len({self.without_ending(match) for match in matches}) != 1:
             return list(matches)
         wanted = posixpath.splitext(name)[1].lower()
 

@@ -31,7 +31,7 @@ def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
 
 def _fits(given: Given) -> bool:
     threes = sum(line.count("|") == 2 for line in given.head)
-    return given.folder is not None and threes * 2 > len(given.head)
+    return given.folder is not None and threes * 2 > len(given.head) and bool(given.index.locators)
 
 
 def _open(given: Given) -> Corpus:

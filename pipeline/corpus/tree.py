@@ -35,7 +35,9 @@ def entries(root: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator
 
 def _fits(given: Given) -> bool:
     folder = given.text_folder
-    return given.folder is not None and folder is not None and bool(scan(folder, ENDINGS))
+    if given.folder is None or folder is None or not given.index.locators:
+        return False
+    return bool(scan(folder, ENDINGS))
 
 
 def _open(given: Given) -> Corpus:
