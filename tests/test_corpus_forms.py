@@ -127,6 +127,13 @@ def test_kaldi_gives_segments_speakers_and_languages_and_runs_no_command(tmp_pat
     assert not flag.exists()
 
 
+def test_a_file_of_a_usual_name_that_is_no_transcript_does_not_hide_the_sidecars(tmp_path: Path) -> None:
+    build(tmp_path, {**audio("a.wav"), "a.txt": "one", "metadata.json": '{\n  "licence": 1\n}\n'})
+    for form in ("auto", "sidecar"):
+        read = Read(tmp_path, transcripts=form)
+        assert (read.kind, read.texts) == ("sidecar", {"a": "one"})
+
+
 def test_libritts_sidecars_give_the_normalised_text_and_the_speaker(tmp_path: Path) -> None:
     name = "84/121123/84_121123_000007_000001"
     build(

@@ -28,6 +28,7 @@ class Given:
     """The settings, and what can be seen of the corpus without reading all of it; looked up once."""
 
     settings: CorpusSettings
+    take_usual: bool = True  # transcripts by a usual name in the audio folder, where no text is given
 
     @cached_property
     def folder(self) -> Path | None:
@@ -43,7 +44,9 @@ class Given:
             if not path.exists():
                 raise UsageError(f"there is no transcript file or folder {path}")
             return path
-        usual = [] if self.folder is None else [self.folder / name for name in USUAL_FILES]
+        if self.folder is None or not self.take_usual:
+            return None
+        usual = [self.folder / name for name in USUAL_FILES]
         return next((path for path in usual if path.is_file()), None)
 
     @property
@@ -69,7 +72,9 @@ class Given:
     def audio_folder(self) -> Path:
         """The folder; UsageError where there is none."""
         if self.folder is None:
-            raise UsageError(f"there is no audio folder {self.settings.audio}")
+            raise UsageError(
+                f"there is no audio folder {self.settings.audio}, and it is no owner/name on the Hub"
+            )
         return self.folder
 
     def transcript_file(self, form: str) -> Path:

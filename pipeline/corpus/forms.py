@@ -15,6 +15,7 @@ FORMS: dict[str, Form] = {  # in the order in which they are tried: the more par
     module.FORM.name: module.FORM
     for module in (huggingface, kaldi, jsonl, table, ljspeech, columns, tree, sidecar)
 }
+IN_FOLDERS = ("kaldi", "tree", "sidecar")  # forms whose transcripts are not one file
 CHOICES = ("auto", *FORMS)  # of --transcripts
 
 
@@ -28,13 +29,13 @@ def open_corpus(settings: CorpusSettings) -> Corpus:
         raise UsageError("no audio: give a folder of recordings, or a Hugging Face dataset")
     if settings.transcripts not in CHOICES:
         raise UsageError(f"--transcripts {settings.transcripts} is none of {', '.join(CHOICES)}")
-    given = Given(settings)
     if settings.transcripts != "auto":
-        return FORMS[settings.transcripts].open(given)
-    for form in FORMS.values():
-        if form.fits(given):
-            return form.open(given)
-    raise UsageError(_nothing_fits(given))
+        return FORMS[settings.transcripts].open(Given(settings, settings.transcripts not in IN_FOLDERS))
+    for given in [Given(settings), Given(settings, take_usual=False)][: 2 if settings.text is None else 1]:
+        for form in FORMS.values():
+            if form.fits(given):
+                return form.open(given)
+    raise UsageError(_nothing_fits(Given(settings)))
 
 
 def _nothing_fits(given: Given) -> str:

@@ -27,7 +27,7 @@ from pipeline.utterance import Rejection, Utterance
 
 SAVED = ("dataset_info.json", "dataset_dict.json")  # what save_to_disk writes
 STORED = ("*.parquet", "data/*.parquet", "*/*.parquet", "*.arrow")  # what load_dataset finds in a folder
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")  # owner/name; a bare name is rather a mistyped folder
 
 
 @dataclass(frozen=True)
