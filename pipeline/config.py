@@ -113,6 +113,63 @@ class OutputSettings(Section):
     split: str = Field("train", description="name of the split", pattern=r"^\w+$", json_schema_extra=RESULTS)
 
 
+class ValidationSettings(Section):
+    """What validation looks at, and the figures from which a dataset fails. Shares are of 1."""
+
+    sample: int = Field(64, description="random rows to decode and compare with their source", ge=0)
+    exact: int = Field(16, description="random rows to encode again, alone, in fp32", ge=0)
+    speak: int = Field(16, description="texts that --model speaks", ge=0)
+    seed: int = Field(0, description="of the random choices", ge=0)
+    asr: str | None = Field(
+        "build/models/tiny.en.pt", description="speech recogniser: Hugging Face id, folder, or Whisper .pt"
+    )
+    asr_language: str | None = Field(
+        None, description="transcribe only rows of this language; none: English for an English-only model"
+    )
+    max_length: int = Field(2048, description="tokens that training allows a row", ge=1)
+    keep_suspects: int = Field(10_000, description="rows that the list of suspects names, per reason", ge=1)
+    rate_outlier: float = Field(4.0, description="robust z of the speech rate that is suspect", gt=0)
+    max_run: int = Field(50, description="codes one value may go on for; 50 are a second", ge=1)
+    max_tail: int = Field(35, description="codes one value may go on for at a clip's end", ge=1)
+    max_loop: int = Field(75, description="codes a short loop may go on for", ge=1)
+    max_broken: float = Field(0.0, description="share of rows that break a rule of the format", ge=0, le=1)
+    max_duplicates: float = Field(
+        0.01, description="share of rows with codes like an earlier row's", ge=0, le=1
+    )
+    max_too_long: float = Field(0.01, description="share of rows that training has no room for", ge=0, le=1)
+    max_stuck: float = Field(
+        0.01, description="share of rows with long runs, loops or stuck tails", ge=0, le=1
+    )
+    min_codebook: float = Field(
+        0.3, description="used entries, share of what such a corpus can reach", ge=0, le=1
+    )
+    min_entropy: float = Field(0.6, description="entropy of the codes, share of the possible", ge=0, le=1)
+    max_rate_outliers: float = Field(
+        0.05, description="share of rows with a speech rate that is suspect", ge=0, le=1
+    )
+    min_length_correlation: float = Field(
+        0.5, description="rank correlation of text length and duration within a language", ge=-1, le=1
+    )
+    max_mismatched: float = Field(
+        0.1, description="share of sampled rows in which other words are heard than the text has", ge=0, le=1
+    )
+    max_bad_audio: float = Field(
+        0.1, description="share of sampled rows that are clipped, nearly silent, or offset", ge=0, le=1
+    )
+    min_agreement: float = Field(0.99, description="share of codes equal to encoding alone, fp32", ge=0, le=1)
+    min_agreement_half: float = Field(0.9, description="the same for codes made in bf16 or fp16", ge=0, le=1)
+    min_matched: float = Field(
+        0.8, description="share of sampled rows whose codes sound like their own source", ge=0, le=1
+    )
+    min_stoi: float = Field(0.85, description="intelligibility (STOI) of decoded against source", ge=0, le=1)
+    max_word_error_rise: float = Field(
+        0.05, description="word or character errors, decoded minus source", ge=0
+    )
+    max_mos_drop: float = Field(0.5, description="Distill-MOS, source minus decoded; of 1 to 5", ge=0)
+    max_spoken_error_rise: float = Field(0.2, description="word errors, spoken minus decoded", ge=0)
+    min_ended: float = Field(0.9, description="share of spoken texts that end by themselves", ge=0, le=1)
+
+
 class Settings(Section):
     """All settings of a run."""
 
@@ -121,6 +178,7 @@ class Settings(Section):
     codec: CodecSettings = CodecSettings()
     load: LoadSettings = LoadSettings()
     output: OutputSettings = OutputSettings()
+    validation: ValidationSettings = ValidationSettings()
 
     def fingerprint(self) -> str:
         """16 hex digits over the keys that change results."""

@@ -1,0 +1,113 @@
+"""Arithmetic on rows of unequal length that lie one after another in one array, without a loop over rows.
+
+Knows values and row lengths; knows nothing of speech, Arrow or datasets. `values` is one-dimensional,
+`lengths` int64 of shape (rows,) with `lengths.sum() == len(values)`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+SYMBOLS = 65536  # values a hash distinguishes: codes and bytes are below it
+
+
+def starts(lengths: np.ndarray) -> np.ndarray:
+    """Where each row begins: int64 (rows,)."""
+    first: np.ndarray = np.cumsum(lengths) - lengths
+    return first
+
+
+def row_sums(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Sum of each row, 0 for an empty one, in the dtype of `values` (int64 for booleans)."""
+    counted = values.astype(np.int64) if values.dtype == bool else values
+    sums = np.zeros(len(lengths), counted.dtype)
+    filled = lengths > 0
+    if filled.any():
+        sums[filled] = np.add.reduceat(counted, starts(lengths)[filled])
+    return sums
+
+
+def row_ends(lengths: np.ndarray) -> np.ndarray:
+    """Booleans of shape (values,): true at the last value of each row."""
+    ends = np.zeros(int(lengths.sum()), bool)
+    ends[np.cumsum(lengths)[lengths > 0] - 1] = True
+    return ends
+
+
+def runs(values: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Longest run of one value in each row, and the length of the run that ends it: int64 (rows,) each."""
+    longest, last = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
+    if len(values) == 0:
+        return longest, last
+    breaks = row_ends(lengths)
+    breaks[:-1] |= values[1:] != values[:-1]
+    ends = np.flatnonzero(breaks) + 1
+    sizes = np.diff(ends, prepend=0)
+    filled = lengths > 0
+    row_end = np.cumsum(lengths)[filled]
+    last_run = np.searchsorted(ends, row_end)
+    first_run = np.concatenate([[0], last_run[:-1] + 1])
+    longest[filled] = np.maximum.reduceat(sizes, first_run)
+    last[filled] = sizes[last_run]
+    return longest, last
+
+
+def repeats(values: np.ndarray, lengths: np.ndarray, max_period: int) -> np.ndarray:
+    """Longest stretch of each row that repeats itself with a period of 2 to `max_period`: values, (rows,).
+
+    A stretch is a run of positions whose value comes again one period later, plus that period; stretches of
+    fewer than three periods, and those of a single value, count as 0.
+    """
+    longest, begins = np.zeros(len(lengths), np.int64), starts(lengths)
+    for period in range(2, max_period + 1):
+        same = _same_after(values, lengths, period)
+        enough = np.flatnonzero(row_sums(same, lengths) >= 2 * period)
+        for row in enough:  # few: speech hardly ever repeats itself code by code
+            codes = values[begins[row] : begins[row] + lengths[row]]
+            longest[row] = max(longest[row], _stretch(codes, period))
+    return longest
+
+
+def _same_after(values: np.ndarray, lengths: np.ndarray, period: int) -> np.ndarray:
+    """Whether the value one period later, in the same row, is the same: booleans (values,)."""
+    same = np.zeros(len(values), bool)
+    same[:-period] = values[period:] == values[:-period]
+    if same.any():
+        places = np.flatnonzero(same)
+        row = np.searchsorted(np.cumsum(lengths), places, side="right")
+        same[places] = places + period < np.cumsum(lengths)[row]
+    return same
+
+
+def _stretch(codes: np.ndarray, period: int) -> int:
+    same = np.append(codes[period:] == codes[:-period], False)
+    ends = np.flatnonzero(~same)
+    sizes = np.diff(ends, prepend=-1) - 1
+    best = int(sizes.argmax())
+    size = int(sizes[best])
+    stretch = codes[ends[best] - size : ends[best] + period]
+    if size < 2 * period or (stretch == stretch[0]).all():
+        return 0
+    return size + period
+
+
+def hashes(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """A 64-bit hash of each row's values (below 65,536) and length: uint64 (rows,).
+
+    Random symbols times random odd weights by position, summed modulo 2^64: two different rows meet with a
+    probability of about 2^-62 (Carter and Wegman's multilinear hashing, tabulated).
+    """
+    symbols = _table(SYMBOLS, seed=1)
+    weights = _table(1 << max(int(lengths.max(initial=1)) - 1, 1).bit_length(), seed=2) | np.uint64(1)
+    position = np.arange(len(values)) - np.repeat(starts(lengths), lengths)
+    sums = row_sums(symbols[values] * weights[position], lengths)
+    mixed: np.ndarray = sums + lengths.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return mixed
+
+
+@lru_cache(maxsize=64)
+def _table(size: int, seed: int) -> np.ndarray:
+    """The first values of an endless list of random numbers: a longer table begins with the shorter one."""
+    return np.random.default_rng(seed).integers(0, 2**64, size, np.uint64)
