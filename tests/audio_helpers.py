@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
 import numpy as np
 import soundfile
+
+from pipeline.source import FolderSource
 
 SOUNDFILE_FORMS = {  # file name: format and subtype of libsndfile
     "u8.wav": ("WAV", "PCM_U8"),
@@ -88,3 +95,36 @@ def _write_av(path: Path, waveform: np.ndarray, rate: int) -> None:
         for frame in [*resampler.resample(given), *resampler.resample(None)]:
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+@dataclass(frozen=True)
+class HarmfulSource(FolderSource):
+    """A folder whose files do things to the process that opens them, by words in their names."""
+
+    def open(self, locator: str) -> Path:
+        path = self.root / locator
+        if "kills" in locator or ("once" in locator and not _seen(path)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "segfaults" in locator:
+            ctypes.string_at(0)
+        if "hangs" in locator:
+            threading.Event().wait()
+        if "interrupts" in locator:
+            os.kill(os.getpid(), signal.SIGINT)
+        if "breaks" in locator:
+            raise RuntimeError("a bug in the source")
+        return path
+
+
+def _seen(path: Path) -> bool:
+    mark = path.with_suffix(".seen")
+    try:
+        mark.touch(exist_ok=False)
+    except FileExistsError:
+        return True
+    return False
+
+
+def die_at_start(worker_id: int) -> None:
+    """In the place of a worker's first step."""
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,54 @@
+"""How many processes load, how they are started, and what they share. Knows nothing of clips."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UsageError
+
+MAX_WORKERS = 16  # by default; at 400 to 2,000 times real time each, more than one GPU encodes
+SHARED_MEMORY = Path("/dev/shm")
+# Imported once by the fork server, of which workers are copies: 0.1 s to start one instead of 3.
+PRELOAD = ["torch", "torchaudio", "soundfile", "av", "pipeline.loader.worker"]
+
+log = logging.getLogger(__name__)
+
+
+def fork_server() -> Any:
+    """The way processes are started: copies of a server that never touched CUDA and has no threads."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOAD)
+    return context
+
+
+def worker_count(asked: int | None) -> int:
+    """The number of workers asked for; by default one a core, but one core for this process."""
+    return min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) - 1)) if asked is None else asked
+
+
+def fit_shared_memory(workers: int, prefetch: int, batch_bytes: int) -> tuple[int, int]:
+    """Reduce prefetched batches, then workers, to what /dev/shm holds (64 MB in a Docker container).
+
+    A worker that writes past its end is killed by SIGBUS, so this is settled before. Raises UsageError when
+    not even one batch under way and one arriving fit.
+    """
+    if not SHARED_MEMORY.is_dir():
+        return workers, prefetch
+    free = shutil.disk_usage(SHARED_MEMORY).free
+    room = int(0.9 * free / batch_bytes) - 1
+    if room < 1:
+        raise UsageError(
+            f"batches of {batch_bytes / 1e6:.0f} MB do not fit into {SHARED_MEMORY}, "
+            f"which has {free / 1e6:.0f} MB free: enlarge it (docker run --shm-size 1g), "
+            "or set load.num_workers to 0"
+        )
+    if workers * prefetch <= room:
+        return workers, prefetch
+    fitting = min(workers, room), max(1, room // workers)
+    log.warning("%s holds only %d batches: %d workers with %d each", SHARED_MEMORY, room, *fitting)
+    return fitting

@@ -1,0 +1,218 @@
+"""What runs in a loader's worker process: requests in, one padded parcel out.
+
+A worker writes on a shared board which clip it is at, so that its death has a name. It knows nothing of the
+order of batches, nor of what happens when it dies: see `crew`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, get_worker_info
+
+from pipeline.audio import AudioError, decode, resample
+from pipeline.config import LimitSettings
+from pipeline.decoders import silence_native_output
+from pipeline.loader.batch import Batch, Request
+from pipeline.source import AudioSource
+from pipeline.utterance import Clip, Reason, Rejection, Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Requests of one batch, and what is already known of some of their rows."""
+
+    key: int
+    requests: list[Request]
+    known: dict[int, Rejection]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A batch on its way between processes: all samples in one tensor, one block of shared memory."""
+
+    key: int
+    clips: list[tuple[int, int, int, float]]  # row, samples, source's sample rate (Hz), duration (seconds)
+    rejections: list[tuple[int, Rejection]]
+    waveforms: Tensor
+
+    def pin_memory(self) -> Parcel:
+        """For the DataLoader: the same with pinned samples."""
+        return replace(self, waveforms=self.waveforms.pin_memory())
+
+    def unpack(self) -> Batch:
+        """The batch, out of shared memory, so that what is held downstream does not fill /dev/shm."""
+        pinned = self.waveforms.is_pinned()
+        waveforms = self.waveforms.clone() if self.waveforms.is_shared() else self.waveforms  # type: ignore[no-untyped-call]
+        lengths = torch.tensor([samples for _, samples, _, _ in self.clips], dtype=torch.int64)
+        clips = [
+            Clip(row, waveform[:samples], rate, duration)
+            for (row, samples, rate, duration), waveform in zip(self.clips, waveforms, strict=True)
+        ]
+        return Batch(self.key, clips, self.rejections, waveforms, lengths.pin_memory() if pinned else lengths)
+
+
+class Board:
+    """Shared memory, a line a worker: its process, the row it is at, and since when. One writer a line.
+
+    The numbers are float64: exact for rows and process ids below 2**53. `since` is of the monotonic clock,
+    which all processes share, and 0 between clips.
+    """
+
+    COLUMNS = 3
+
+    def __init__(self, context: Any, workers: int) -> None:
+        self._cells = context.RawArray("d", workers * self.COLUMNS + 1)  # the last one asks all to stop
+
+    def sign(self, worker: int) -> None:
+        """Note that this process is that worker."""
+        self._cells[worker * self.COLUMNS] = os.getpid()
+
+    def begin(self, worker: int, row: int) -> None:
+        """Note that the worker is at this row."""
+        self._cells[worker * self.COLUMNS + 1] = row
+        self._cells[worker * self.COLUMNS + 2] = time.monotonic()
+
+    def end(self, worker: int) -> None:
+        """Note that the worker is between clips."""
+        self._cells[worker * self.COLUMNS + 2] = 0
+
+    def at_work(self) -> dict[int, tuple[int, float]]:
+        """Process id → the row it is at, and for how many seconds; for the workers that are at one."""
+        now, cells = time.monotonic(), list(self._cells[:-1])
+        lines = zip(cells[0::3], cells[1::3], cells[2::3], strict=True)
+        return {int(pid): (int(row), now - since) for pid, row, since in lines if since}
+
+    def stop(self) -> None:
+        """Ask all workers to break off after the clip they are at."""
+        self._cells[-1] = 1
+
+    def stopped(self) -> bool:
+        """Whether that was asked."""
+        return bool(self._cells[-1])
+
+
+@dataclass(frozen=True)
+class ClipLoader:
+    """Makes one clip."""
+
+    source: AudioSource
+    sample_rate: int  # Hz, of the clips made
+    limits: LimitSettings
+    decode_timeout: float  # seconds
+
+    def __call__(self, request: Request) -> Clip | Rejection:
+        """Decode, downmix, resample. Whatever is wrong with the audio is a Rejection."""
+        utterance = request.utterance
+        try:
+            return self._load(request.row, utterance)
+        except AudioError as error:
+            return Rejection(utterance.id, utterance.audio, error.reason, error.detail)
+
+    def _load(self, row: int, utterance: Utterance) -> Clip:
+        try:
+            file = self.source.open(utterance.audio)
+        except FileNotFoundError as error:
+            raise AudioError(Reason.MISSING_AUDIO, "the file is not there") from error
+        except OSError as error:
+            detail = f"it cannot be opened: {error.strerror or error}"
+            raise AudioError(Reason.DECODE_FAILED, detail) from error
+        try:
+            waveform, rate = decode(
+                file,
+                start=utterance.start,
+                end=utterance.end,
+                max_seconds=self.limits.max_seconds,
+                deadline_seconds=self.decode_timeout,
+            )
+        finally:
+            if hasattr(file, "close"):  # a path has none
+                file.close()
+        duration = len(waveform) / rate
+        if duration < self.limits.min_seconds:
+            detail = f"it lasts {duration:.3f} s, the limit is {self.limits.min_seconds:g} s"
+            raise AudioError(Reason.TOO_SHORT, detail)
+        return Clip(row, resample(waveform, rate, self.sample_rate), rate, duration)
+
+
+class Parcels(Dataset[Parcel]):
+    """For the DataLoader: indexed by Work, as its sampler gives it."""
+
+    def __init__(self, load_clip: ClipLoader, board: Board | None = None) -> None:
+        self._load_clip, self.board = load_clip, board
+
+    def __getitem__(self, work: Work) -> Parcel:
+        """Load all clips of a batch and lay them side by side."""
+        clips: list[Clip] = []
+        rejections: list[tuple[int, Rejection]] = []
+        for request in work.requests:
+            if self.board is not None and self.board.stopped():
+                break  # nobody waits for this parcel any more
+            outcome = work.known.get(request.row) or self._watched(request)
+            if isinstance(outcome, Rejection):
+                rejections.append((request.row, outcome))
+            else:
+                clips.append(outcome)
+        described = [(clip.row, len(clip.waveform), clip.sample_rate, clip.duration) for clip in clips]
+        return Parcel(work.key, described, rejections, pad([clip.waveform for clip in clips]))
+
+    def _watched(self, request: Request) -> Clip | Rejection:
+        worker = get_worker_info()
+        if self.board is None or worker is None:
+            return self._load_clip(request)
+        self.board.begin(worker.id, request.row)
+        outcome = self._load_clip(request)
+        self.board.end(worker.id)
+        return outcome
+
+
+def pad(waveforms: Sequence[Tensor]) -> Tensor:
+    """Float32 (clips, samples of the longest), zeros past each clip's end."""
+    padded = torch.zeros(len(waveforms), max((len(waveform) for waveform in waveforms), default=0))
+    for line, waveform in zip(padded, waveforms, strict=True):
+        line[: len(waveform)] = waveform
+    return padded
+
+
+def start_worker(worker_id: int) -> None:
+    """For the DataLoader, first thing in a worker."""
+    settle()
+    info = get_worker_info()
+    if info is not None and isinstance(info.dataset, Parcels) and info.dataset.board is not None:
+        info.dataset.board.sign(worker_id)
+
+
+def settle() -> None:
+    """Make this process a quiet child: one thread of torch, deaf to Ctrl-C, gone when its parent is.
+
+    The parent has Ctrl-C and stops its children in order. A watch is needed for its death by SIGKILL: workers
+    are children of the fork server, which lives as long as they do, so they see no change of parent.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    silence_native_output()
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def try_alone(load_clip: ClipLoader, request: Request, answer: Connection) -> None:
+    """Load one clip in a process of its own; answers with its Rejection, or None when it is sound."""
+    settle()
+    outcome = load_clip(request)
+    answer.send(outcome if isinstance(outcome, Rejection) else None)
