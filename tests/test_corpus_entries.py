@@ -63,6 +63,20 @@ def test_any_text_comes_through_each_form(
     assert (root / read.all[0].audio).is_file()
 
 
+@pytest.mark.parametrize("kind", ["columns", "ljspeech", "jsonl"])
+@given(junk=st.lists(st.binary(max_size=30).map(lambda line: line.replace(b"\n", b""))))
+@each_text
+def test_every_line_is_an_utterance_or_a_rejection(
+    kind: str, junk: list[bytes], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    good = FORMS[kind]("a", "x")[1].rstrip().encode()
+    lines = [good, *(line for bad in junk for line in (bad, good))]
+    root = build(tmp_path_factory.mktemp("corpus"), {**audio("sub/a.wav"), "t.txt": b"\n".join(lines)})
+    read = Read(root, "t.txt", transcripts=kind)
+    assert len(read.all) == sum(bool(line.strip()) for line in lines)
+    assert sum(each.id == "a" for each in read.all) >= len(junk) + 1
+
+
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("bom", [b"", codecs.BOM_UTF8])
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class FolderCorpus:
         name = nfc(entry.audio.strip()).replace("\\", "/")
         if is_absolute(name):
             name = nfc(found[0]) if len(found) == 1 else name
-        name = self.index.without_ending(posixpath.normpath(name)).lstrip("/")
+        name = self.index.without_ending(posixpath.normpath(name)).lstrip("/") or entry.where
         return (
             name if entry.start is None else f"{name}-{milliseconds(entry.start)}-{milliseconds(entry.end)}"
         )

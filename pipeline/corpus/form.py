@@ -13,8 +13,9 @@ from pathlib import Path
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
 from pipeline.corpus.entry import Corpus
-from pipeline.corpus.index import AudioIndex
+from pipeline.corpus.index import AudioIndex, scan
 from pipeline.errors import UsageError
+from pipeline.source import AudioSource, FolderSource
 
 USUAL_FILES = tuple(  # transcripts looked for in the audio folder where no text is given
     f"{name}.{ending}"
@@ -68,6 +69,15 @@ class Given:
     def index(self) -> AudioIndex:
         """The audio files. UsageError where there is no folder."""
         return AudioIndex(self.audio_folder(), self.settings.ext)
+
+    def files(self, endings: tuple[str, ...]) -> list[str]:
+        """Files below the audio folder with one of `endings` (lower case), as `source` opens them; sorted."""
+        return scan(self.audio_folder(), endings)
+
+    @property
+    def source(self) -> AudioSource:
+        """Opens the files of the audio folder."""
+        return FolderSource(self.audio_folder().absolute())
 
     def audio_folder(self) -> Path:
         """The folder; UsageError where there is none."""
