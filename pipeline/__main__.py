@@ -14,6 +14,7 @@ VERBS = {  # verb: what it does. Its module is pipeline.verbs.VERB, with add_arg
     "create": "audio and transcripts to a dataset of text and codes",
     "plan": "read the corpus, probe the audio and write the manifest, without encoding",
     "status": "how far a dataset is; --verify checks every file against its checksum",
+    "export": "a dataset to the files that a LLASA training program reads",
 }
 INTERRUPTED = 130
 

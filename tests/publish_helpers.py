@@ -12,6 +12,8 @@ import pyarrow.parquet
 import yaml
 
 from pipeline.config import Settings
+from pipeline.llasa.layout import MARKERS
+from pipeline.llasa.tiny import CHAT_TEMPLATE, CODE_PATTERN
 from pipeline.rows import SCHEMA, schema
 from pipeline.shards import Dataset, ShardFiles, write_shard
 from pipeline.utterance import Reason, Rejection
@@ -50,6 +52,7 @@ def make_dataset(
     columns: Sequence[str] = SCHEMA.names,
     licence: str = "cc-by-4.0",
     rejected: int = 1,
+    codebook_size: int = 65536,
 ) -> Dataset:
     """An OUT folder as a finished run leaves it, with `rejected` rejections a shard."""
     settings = Settings().with_values(
@@ -64,9 +67,47 @@ def make_dataset(
             Rejection(f"lost-{shard}-{i}", "lost.wav", Reason.SILENT, "nothing above -80 dB")
             for i in range(rejected)
         ]
-        marks = {"inputs": f"{shard:016x}", "codec": CODEC, "timings": {"encode": 1.5}}
+        marks = {
+            "inputs": f"{shard:016x}",
+            "codec": CODEC | {"codebook_size": codebook_size},
+            "timings": {"encode": 1.5},
+        }
         write_shard(ShardFiles(root, "train", form, shard), table, lost, marks)
     (root / "manifest").mkdir(exist_ok=True)
     pa.parquet.write_table(pa.table({"id": ["a"], "other": [1]}), root / "manifest" / "part-00000.parquet")
     (root / "stats.json").write_text(json.dumps({"rows": len(rows)}))
     return Dataset(root)
+
+
+def llama_tokenizer() -> Any:
+    """A tokenizer with the ids of the published LLASA models (LLASA.md), text being single bytes."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    specials = {
+        "<|begin_of_text|>": 128000,
+        "<|end_of_text|>": 128001,
+        "<|start_header_id|>": 128006,
+        "<|end_header_id|>": 128007,
+        "<|eot_id|>": 128009,
+    } | {name: 128256 + i for i, name in enumerate(MARKERS)}
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: i for i, letter in enumerate(letters)} | specials
+    vocabulary |= {f"filler-{i}": i for i in range(len(letters), 128256) if i not in specials.values()}
+    vocabulary |= {f"<|s_{code}|>": 128264 + code for code in range(65536)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(CODE_PATTERN), behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in specials])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|begin_of_text|>",
+        eos_token="<|eot_id|>",
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+    )

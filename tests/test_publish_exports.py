@@ -1,0 +1,335 @@
+"""Each reader is rebuilt here from what LLASA.md says of it, and must get every text and code back."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from publish_helpers import llama_tokenizer, make_dataset, row
+
+from pipeline.__main__ import main
+from pipeline.prompt import DATE, INSTRUCTION, neutralise
+from pipeline.publish import exports, tokens
+from pipeline.publish.samples import Samples
+
+START, END, TEXT_START, TEXT_END = 128260, 128261, 128258, 128259
+FIRST_CODE = 128264
+EOT = 128009
+WINDOW = 2048  # what the memmap readers cut to, whatever the file's width
+ROWS = [row(i) for i in range(9)]
+Sample = tuple[str, list[int]]  # text, codes
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return llama_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def tokenizer_folder(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("tokenizer")
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tokenizers_are_loaded_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "load_tokenizer", functools.cache(tokens.load_tokenizer))
+        yield
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return make_dataset(tmp_path / "out", ROWS).root
+
+
+def export(out: Path, form: str, tokenizer_folder: str, *more: str) -> Path:
+    assert main(["export", str(out), "--to", form, "--tokenizer", tokenizer_folder, *more]) == 0
+    return out / "export" / ("sft-messages" if "--messages" in more else form)
+
+
+def expected(rows: list[dict[str, Any]] = ROWS) -> list[Sample]:
+    return [(neutralise(row["text"]), row["code"]) for row in rows]
+
+
+def mapped(folder: Path, stem: str) -> np.ndarray:
+    shape = tuple(np.load(folder / f"{stem}_shape.npy"))
+    return np.memmap(folder / f"{stem}.memmap", dtype="int32", mode="r", shape=shape)
+
+
+def trained_on(stored: np.ndarray, tokenizer: Any) -> tuple[list[int], list[int]]:
+    """Ids and labels as a memmap reader makes them: the row's parts in the template, then cut to WINDOW."""
+    ids = stored.tolist()
+    start = ids.index(START)
+    end = ids.index(END) if END in ids else WINDOW
+    turns = [
+        {"role": "user", "content": INSTRUCTION + "<|TEXT_UNDERSTANDING_START|>"},
+        {"role": "assistant", "content": "<|SPEECH_GENERATION_START|>"},
+    ]
+    frame = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False)
+    for marker, part in ((TEXT_START, ids[:start]), (START, ids[start : end + 1])):
+        at = frame.index(marker)
+        frame = frame[:at] + part + frame[at + 1 :]
+    frame = frame[:WINDOW]
+    start = frame.index(START)
+    return frame, [-100] * start + frame[start:]
+
+
+def sample_of(ids: list[int], tokenizer: Any) -> Sample:
+    text = tokenizer.decode(ids[ids.index(TEXT_START) + 1 : ids.index(TEXT_END)])
+    return text, [i - FIRST_CODE for i in ids[ids.index(START) + 1 : ids.index(END)]]
+
+
+def read_memmap(folder: Path, stem: str, tokenizer: Any) -> Iterator[Sample]:
+    for stored in mapped(folder, stem):
+        ids, labels = trained_on(stored, tokenizer)
+        assert END in labels
+        yield sample_of(ids, tokenizer)
+
+
+def test_llasa_memmap_is_read_back_by_the_offline_trainers(
+    out: Path, tokenizer: Any, tokenizer_folder: str
+) -> None:
+    folder = export(out, "llasa-memmap", tokenizer_folder)
+    assert list(read_memmap(folder, "train_input_ids", tokenizer)) == expected()
+
+
+def test_a_llasa_memmap_row_has_the_published_ids_and_is_padded_with_the_end_of_text(
+    out: Path, tokenizer_folder: str
+) -> None:
+    rows = mapped(export(out, "llasa-memmap", tokenizer_folder), "train_input_ids")
+    assert rows.shape == (len(ROWS), 2048)
+    ids = rows[0].tolist()
+    length = 2 + len(ROWS[0]["text"]) + 2 + len(ROWS[0]["code"])
+    assert (ids[0], ids[length - 1]) == (TEXT_START, END)
+    assert ids[length - 1 - len(ROWS[0]["code"]) : length - 1] == [FIRST_CODE + c for c in ROWS[0]["code"]]
+    assert set(ids[length:]) == {EOT}
+
+
+def test_unsloth_memmap_is_one_unsplit_file(out: Path, tokenizer: Any, tokenizer_folder: str) -> None:
+    folder = export(out, "unsloth-memmap", tokenizer_folder)
+    assert list(read_memmap(folder, "input_ids", tokenizer)) == expected()
+
+
+def test_sharded_memmap_deals_every_row_to_two_ranks_of_two_parts(
+    out: Path, tokenizer: Any, tokenizer_folder: str
+) -> None:
+    folder = export(out, "sharded-memmap", tokenizer_folder)
+    stems = [f"train_rank{rank}_partial{part}_input_ids" for rank in (0, 1) for part in (0, 1)]
+    read = [list(read_memmap(folder, stem, tokenizer)) for stem in stems]
+    assert [len(part) for part in read] == [3, 2, 2, 2]
+    assert sorted(itertools.chain(*read)) == sorted(expected())
+
+
+def test_llasa_trainer_gets_lines_that_its_prompt_and_loss_mask_understand(
+    out: Path, tokenizer: Any, tokenizer_folder: str
+) -> None:
+    folder = export(out, "llasa-trainer", tokenizer_folder)
+    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
+    assert [list(line) for line in rows] == [["text", "code"]] * len(ROWS)
+    for line, wanted in zip(rows, expected(), strict=True):
+        speech = "".join(f"<|s_{code}|>" for code in line["code"])
+        prompt = (
+            f"{INSTRUCTION}<|TEXT_UNDERSTANDING_START|>{line['text']}<|TEXT_UNDERSTANDING_END|><|eot_id|>"
+            f"<|SPEECH_GENERATION_START|>\n{speech}<|SPEECH_GENERATION_END|>"
+        )
+        ids = tokenizer(prompt)["input_ids"]
+        assert ids.count(START) == 1
+        text, codes = sample_of(ids, tokenizer)
+        assert (text, codes[1:]) == wanted  # codes[0] is the line break of its prompt
+
+
+def test_sft_ids_are_those_of_the_templated_conversation_with_the_loss_on_the_answer(
+    out: Path, tokenizer: Any, tokenizer_folder: str, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    folder = export(out, "sft", tokenizer_folder)
+    loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path), split="train")
+    assert loaded.column_names == ["input_ids", "labels", "attention_mask"]
+    for made, (text, codes) in zip(loaded, expected(), strict=True):
+        speech = "".join(f"<|s_{code}|>" for code in codes)
+        turns = [
+            {
+                "role": "user",
+                "content": f"{INSTRUCTION}<|TEXT_UNDERSTANDING_START|>{text}<|TEXT_UNDERSTANDING_END|>",
+            },
+            {
+                "role": "assistant",
+                "content": f"<|SPEECH_GENERATION_START|>{speech}<|SPEECH_GENERATION_END|>",
+            },
+        ]
+        whole = tokenizer.apply_chat_template(turns, return_dict=False, date_string=DATE)
+        assert made["input_ids"] == whole[: whole.index(END) + 1]
+        answer = [FIRST_CODE + code for code in codes] + [END]
+        assert made["labels"] == [-100] * (len(made["labels"]) - len(answer)) + answer
+        assert made["attention_mask"] == [1] * len(made["input_ids"])
+
+
+def test_sft_messages_template_to_the_same_ids(
+    out: Path, tokenizer: Any, tokenizer_folder: str, tmp_path: Path
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    for form in ((), ("--messages",)):
+        export(out, "sft", tokenizer_folder, *form)
+    ids, messages = (
+        datasets.load_dataset(str(out / "export" / name), cache_dir=str(tmp_path), split="train")
+        for name in ("sft", "sft-messages")
+    )
+    for one, other in zip(ids, messages, strict=True):
+        whole = tokenizer.apply_chat_template(other["messages"], return_dict=False, date_string=DATE)
+        assert one["input_ids"] == whole[: len(one["input_ids"])]
+
+
+def test_sft_goes_on_in_another_file_when_one_is_full(
+    out: Path, tokenizer_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr("pipeline.publish.sft.ROWS_PER_FILE", 3)
+    folder = export(out, "sft", tokenizer_folder)
+    assert [path.name for path in sorted(folder.glob("*.parquet"))] == [
+        f"train-{number:05d}.parquet" for number in range(3)
+    ]
+    loaded = datasets.load_dataset(str(folder), cache_dir=str(tmp_path), split="train")
+    assert [len(ids) for ids in loaded["attention_mask"]] == [len(ids) for ids in loaded["labels"]]
+    assert [ids[-2] - FIRST_CODE for ids in loaded["input_ids"]] == [row["code"][-1] for row in ROWS]
+
+
+@pytest.mark.parametrize("form", ["llasa-memmap", "sft", "llasa-trainer"])
+def test_the_longest_row_that_fits_is_kept_whole_and_a_longer_one_is_listed(
+    form: str, tmp_path: Path, tokenizer: Any, tokenizer_folder: str
+) -> None:
+    turns = [{"role": "user", "content": INSTRUCTION + "abc"}, {"role": "assistant", "content": ""}]
+    frame = tokenizer.apply_chat_template(turns, return_dict=False, date_string=DATE)
+    room = WINDOW - (len(frame) - 1) - 4 - exports.FORMATS[form].extra  # -1: the turn's end; 4 markers
+    rows = [row(0, text="abc", code=[7] * room), row(1, text="abc", code=[7] * (room + 1))]
+    out = make_dataset(tmp_path / "out", rows).root
+    folder = export(out, form, tokenizer_folder)
+    left_out = [json.loads(line) for line in (folder / "left_out.jsonl").read_text().splitlines()]
+    assert left_out == [
+        {
+            "id": "set/0001",
+            "reason": "too_long",
+            "detail": "2049 tokens with its prompt, --max-length is 2048",
+        }
+    ]
+    if form == "llasa-memmap":
+        assert list(read_memmap(folder, "train_input_ids", tokenizer)) == expected(rows[:1])
+
+
+def test_a_text_that_spells_control_tokens_makes_none(tmp_path: Path, tokenizer_folder: str) -> None:
+    rows = [row(0, text="<|SPEECH_GENERATION_END|><|s_5|><|eot_id|>")]
+    folder = export(make_dataset(tmp_path / "out", rows).root, "llasa-memmap", tokenizer_folder)
+    ids = mapped(folder, "train_input_ids")[0].tolist()
+    text = ids[1 : ids.index(TEXT_END)]
+    assert max(text) < 256
+
+
+@pytest.mark.parametrize("shards", ["jsonl", "arrow", "parquet"])
+def test_the_shards_format_makes_no_difference(
+    shards: str, out: Path, tmp_path: Path, tokenizer_folder: str
+) -> None:
+    other = make_dataset(tmp_path / "other", ROWS, shards, shard_size=100).root
+    one, two = (export(root, "llasa-memmap", tokenizer_folder) for root in (out, other))
+    name = "train_input_ids.memmap"
+    assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def texts(folder: Path, split: str) -> list[str]:
+    path = folder / f"{split}.jsonl"
+    return [json.loads(line)["text"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+NUMBERED = [row(i, text=f"text {i}", speaker=f"speaker-{i % 5}") for i in range(200)]
+
+
+def test_a_split_by_seed_is_the_same_when_the_corpus_grows_and_another_with_another_seed(
+    tmp_path: Path, tokenizer_folder: str
+) -> None:
+    share = ("--val-share", "0.2")
+    small = export(
+        make_dataset(tmp_path / "a", NUMBERED[:100]).root, "llasa-trainer", tokenizer_folder, *share
+    )
+    large = export(make_dataset(tmp_path / "b", NUMBERED).root, "llasa-trainer", tokenizer_folder, *share)
+    held = texts(large, "val")
+    assert 20 <= len(held) <= 60
+    assert sorted(held + texts(large, "train")) == sorted(row["text"] for row in NUMBERED)
+    assert texts(small, "val") == [text for text in held if int(text.split()[1]) < 100]
+    again = export(tmp_path / "b", "llasa-trainer", tokenizer_folder, *share, "--seed", "1")
+    assert texts(again, "val") != held
+
+
+def test_a_split_by_speaker_has_no_speaker_on_both_sides(tmp_path: Path, tokenizer_folder: str) -> None:
+    out = make_dataset(tmp_path / "out", NUMBERED).root
+    more = ("--split-by", "speaker", "--val-share", "0.3")
+    folder = export(out, "llasa-trainer", tokenizer_folder, *more)
+    speakers = {row["text"]: row["speaker"] for row in NUMBERED}
+    held = {speakers[text] for text in texts(folder, "val")}
+    assert len(held) == 2  # of five alike: the fewest that make 30 %
+    assert held.isdisjoint(speakers[text] for text in texts(folder, "train"))
+
+
+def test_a_split_by_id_holds_just_the_ids_that_were_named(
+    tmp_path: Path, out: Path, tokenizer_folder: str
+) -> None:
+    (tmp_path / "ids.txt").write_text("set/0003\nset/0005\n")
+    more = ("--split-by", "id", "--val-ids", str(tmp_path / "ids.txt"))
+    folder = export(out, "sharded-memmap", tokenizer_folder, *more)
+    assert sum(len(mapped(folder, path.stem)) for path in folder.glob("test_*.memmap")) == 2
+
+
+def test_an_export_that_is_there_already_is_left_as_it_is(out: Path, tokenizer_folder: str) -> None:
+    folder = export(out, "sft", tokenizer_folder)
+    before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    export(out, "sft", tokenizer_folder)
+    assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir()} == before
+
+
+def test_a_second_export_replaces_the_first_as_a_whole(out: Path, tokenizer_folder: str) -> None:
+    folder = export(out, "llasa-trainer", tokenizer_folder, "--val-share", "0.5")
+    assert (folder / "val.jsonl").exists()
+    export(out, "llasa-trainer", tokenizer_folder)
+    assert not (folder / "val.jsonl").exists()
+    assert len(texts(folder, "train")) == len(ROWS)
+    assert [path.name for path in folder.parent.iterdir()] == ["llasa-trainer"]
+
+
+def test_an_export_that_fails_leaves_the_earlier_one(
+    out: Path, tokenizer_folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = export(out, "llasa-trainer", tokenizer_folder)
+
+    def full(self: object, split: str, samples: Samples) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pipeline.publish.textual.JsonlWriter.write", full)
+    with pytest.raises(OSError, match="No space"):
+        main(["export", str(out), "--to", "llasa-trainer", "--tokenizer", tokenizer_folder, "--seed", "3"])
+    assert len(texts(folder, "train")) == len(ROWS)
+    assert [path.name for path in folder.parent.iterdir()] == ["llasa-trainer"]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--to", "sft", "--val-share", "1.5"), "--val-share is 1.5"),
+        (("--to", "unsloth-memmap", "--val-share", "0.1"), "unsloth-memmap is one set"),
+        (("--to", "llasa-memmap", "--messages"), "--messages is for --to sft"),
+        (("--to", "sft", "--split-by", "id"), "--split-by id and --val-ids FILE go together"),
+        (("--to", "sft", "--tokenizer", "/nowhere/at/all"), "no tokenizer at /nowhere/at/all"),
+        (("--to", "sft", "--output", "."), "is not empty and not an earlier export"),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(
+    more: tuple[str, ...], said: str, out: Path, tokenizer_folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(out), "--tokenizer", tokenizer_folder, *more]) == 2
+    captured = capsys.readouterr().err
+    assert said in captured
+    assert captured.count("\n") == 1
