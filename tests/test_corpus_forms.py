@@ -247,5 +247,5 @@ def test_bad_settings_are_one_sentence(
 
 def test_a_folder_without_audio_is_an_error(tmp_path: Path) -> None:
     build(tmp_path, {"a.wav": "", "t.txt": "a:x"})
-    with pytest.raises(UsageError, match=r"no audio with the ending \.ogg"):
+    with pytest.raises(UsageError, match=r"has the ending \.ogg; give"):
         Read(tmp_path, "t.txt", ext=".ogg", transcripts="auto")

@@ -41,8 +41,8 @@ def open_corpus(settings: CorpusSettings) -> Corpus:
 def _nothing_fits(given: Given) -> str:
     folder = given.audio_folder()
     if not given.index.locators:
-        ending = f"with the ending {given.settings.ext}" if given.settings.ext else "by its ending"
-        return f"there is no audio {ending} in {folder}; give the folder of the recordings"
+        ending = given.settings.ext or ".wav, .flac, .mp3 or another audio ending"
+        return f"no file in {folder} has the ending {ending}; give the folder of the recordings"
     looked = "; ".join(f"{form.name}: {form.known_by}" for form in FORMS.values())
     where = given.text or folder
     return f"no transcripts were recognised in {where} (looked for {looked}); choose one with --transcripts"
