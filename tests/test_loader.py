@@ -263,10 +263,8 @@ def test_batches_do_not_hold_files_or_shared_memory(folder):
 
 
 def test_workers_that_die_without_a_clip_to_blame_are_an_error(folder, monkeypatch):
-    monkeypatch.setattr(
-        "pipeline.loader.crew.start_worker", os.abort
-    )  # takes no argument: fails at the start
-    with pytest.raises((PipelineError, TypeError)):
+    monkeypatch.setattr("pipeline.loader.crew.start_worker", die_at_start)
+    with pytest.raises(PipelineError, match="no clip to blame"):
         list(loaded(folder, work(sound(folder)), 1))
 
 

@@ -46,7 +46,8 @@ def plan_batches(durations: Sequence[float], batch_seconds: float) -> list[list[
     for index in sorted(range(len(durations)), key=lambda index: (-durations[index], index)):
         if room == 0:
             longest = durations[index]
-            room = max(1, int(batch_seconds / longest)) if longest > 0 else len(durations)
+            all_fit = longest * len(durations) <= batch_seconds
+            room = len(durations) if all_fit else max(1, int(batch_seconds / longest))
             batches.append([])
         batches[-1].append(index)
         room -= 1
