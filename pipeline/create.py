@@ -126,7 +126,7 @@ def _columns(planned: Planned) -> list[str]:
     """Columns of every shard: those of the shards there, else what the corpus has."""
     done = planned.dataset.states()
     if done:
-        return list(planned.dataset.table(done[0].shard).column_names)
+        return done[0].columns
     missing = planned.manifest.columns_without_values(rows.OPTIONAL)
     return [name for name in rows.SCHEMA.names if name not in missing]
 

@@ -38,8 +38,15 @@ T = TypeVar("T")
 class Corpus(Protocol):
     """What planning needs of a corpus."""
 
-    kind: str  # the form of its transcripts
-    source: AudioSource
+    @property
+    def kind(self) -> str:
+        """The form of its transcripts."""
+        ...
+
+    @property
+    def source(self) -> AudioSource:
+        """Opens its audio."""
+        ...
 
     def utterances(self) -> Iterator[Entry]:
         """Every entry, in an order that does not change."""

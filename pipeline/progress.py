@@ -1,4 +1,4 @@
-"""One progress line: clips, hours, times real time, time left, rejected; now and then one without a terminal."""
+"""Progress for people: a bar in a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -8,42 +8,48 @@ from types import TracebackType
 
 from tqdm import tqdm
 
-QUIET_INTERVAL = 30.0  # seconds between lines when nobody watches
+QUIET_INTERVAL = 30.0  # seconds between lines where there is no terminal
 
 
 class Progress:
-    """A bar over `total` clips (None: not known)."""
+    """Counts towards `total` (None: not known): clips, hours, times real time, time left, rejected."""
 
     def __init__(self, label: str, total: int | None, unit: str = "clip") -> None:
-        watched = sys.stderr.isatty()
         self._bar = tqdm(
-            total=total,
-            desc=label,
-            unit=f" {unit}s",
-            mininterval=0.1 if watched else QUIET_INTERVAL,
-            maxinterval=10.0 if watched else QUIET_INTERVAL,
-            delay=0.0 if watched else QUIET_INTERVAL,
-            leave=watched,
-            dynamic_ncols=watched,
-            ascii=not watched,
+            total=total, desc=label, unit=f" {unit}s", disable=not sys.stderr.isatty(), dynamic_ncols=True
         )
-        self._started = time.perf_counter()
-        self._seconds = 0.0
-        self._rejected = 0
+        self._label, self._total, self._unit = label, total, unit
+        self._started = self._said = time.monotonic()
+        self._done, self._rejected, self._seconds = 0, 0, 0.0
 
     def advanced(self, clips: int, rejected: int, seconds: float) -> None:
         """Count clips done (`seconds` of audio) and rejected."""
         self._seconds += seconds
         self._rejected += rejected
-        speed = self._seconds / max(time.perf_counter() - self._started, 1e-6)
-        self._bar.set_postfix_str(
-            f"{self._seconds / 3600:.2f} h, {speed:.0f}× real time, {self._rejected} rejected", refresh=False
-        )
-        self._bar.update(clips + rejected)
+        self.counted(clips + rejected)
 
     def counted(self, number: int) -> None:
-        """Count without audio."""
+        """Count what has neither audio nor rejections."""
+        self._done += number
+        self._bar.set_postfix_str(self._audio(), refresh=False)
         self._bar.update(number)
+        if self._bar.disable and time.monotonic() - self._said >= QUIET_INTERVAL:
+            self._said = time.monotonic()
+            print(self._line(), file=sys.stderr, flush=True)
+
+    def _audio(self) -> str:
+        if not self._seconds and not self._rejected:
+            return ""
+        speed = self._seconds / max(time.monotonic() - self._started, 1e-6)
+        return f"{self._seconds / 3600:.2f} h, {speed:,.0f}× real time, {self._rejected:,} rejected"
+
+    def _line(self) -> str:
+        elapsed = time.monotonic() - self._started
+        parts = [f"{self._label}: {self._done:,} {self._unit}s"]
+        if self._total and self._done:
+            left = elapsed * (self._total - self._done) / self._done
+            parts = [f"{self._label}: {self._done:,} of {self._total:,} {self._unit}s, {left:,.0f} s left"]
+        return ", ".join([*parts, *filter(None, [self._audio()])])
 
     def __enter__(self) -> Progress:
         return self

@@ -25,6 +25,7 @@ SCHEMA = pa.schema(
 )
 OPTIONAL = ("speaker", "language")  # left out when the corpus does not have them
 ROWS_PER_GROUP = 1000  # rows a Parquet row group or Arrow batch
+JSON_BLOCK = 1 << 26  # bytes of JSONL parsed at a time; a row must fit
 
 
 def schema(columns: Sequence[str]) -> pa.Schema:
@@ -54,15 +55,18 @@ def _write_jsonl(path: Path, table: pa.Table) -> None:
 
 
 def _read_jsonl(path: Path, columns: Sequence[str] | None) -> pa.Table:
-    size = path.stat().st_size
-    if size == 0:
+    with path.open("rb") as file:
+        first = file.readline()
+    if not first:
         return schema(columns or SCHEMA.names).empty_table()
+    # Without this, columns that the file does not have would come back full of nulls.
+    there = schema(tuple(json.loads(first)))
     table = pyarrow.json.read_json(
         path,
-        read_options=pyarrow.json.ReadOptions(block_size=min(max(size, 1), 1 << 26)),
-        parse_options=pyarrow.json.ParseOptions(explicit_schema=SCHEMA, newlines_in_values=False),
+        read_options=pyarrow.json.ReadOptions(block_size=min(path.stat().st_size, JSON_BLOCK)),
+        parse_options=pyarrow.json.ParseOptions(explicit_schema=there, newlines_in_values=False),
     )
-    return table.select(columns) if columns is not None else table
+    return table.select(there.names if columns is None else columns)
 
 
 def _write_arrow(path: Path, table: pa.Table) -> None:

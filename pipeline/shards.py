@@ -30,6 +30,7 @@ class State:
 
     shard: int
     inputs: str  # digest of the manifest rows it was made from
+    columns: list[str]
     rows: int
     rejected: int
     reasons: dict[str, int]  # rejections by reason
@@ -95,6 +96,7 @@ def write_shard(
         reasons[rejection.reason] = reasons.get(rejection.reason, 0) + 1
     state = State(
         shard=files.shard,
+        columns=table.column_names,
         rows=len(table),
         rejected=len(rejections),
         reasons=dict(sorted(reasons.items())),
@@ -145,13 +147,16 @@ class Dataset:
         return sorted(found, key=lambda state: state.shard)
 
     def table(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of one finished shard, in manifest order (see `rows.SCHEMA`)."""
-        return rows.read(self.files(shard).data, self.form, columns)
+        """Rows of one finished shard, in manifest order: all its columns (of `rows.SCHEMA`), or `columns`."""
+        state = self.files(shard).read_state()
+        if state is None:
+            raise UsageError(f"shard {shard} of {self.root} is not finished: run create_dataset.py again")
+        return rows.read(self.files(shard).data, self.form, columns or state.columns)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Rows of every finished shard, a table a shard, one in memory at a time."""
         for state in self.states():
-            yield self.table(state.shard, columns)
+            yield rows.read(self.files(state.shard).data, self.form, columns or state.columns)
 
     def rejections(self) -> Iterator[dict[str, str]]:
         """Rejected utterances of every finished shard: id, audio, reason, detail."""

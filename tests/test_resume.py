@@ -1,0 +1,246 @@
+"""The guarantees of the design, on real runs of the whole loop with a codec that only adds up samples."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import select
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from pipeline import rows
+from pipeline.codec import protocol
+from pipeline.codec.fake import FakeCodec
+from pipeline.config import Settings
+from pipeline.create import create
+from pipeline.errors import TooManyRejected, UsageError
+from pipeline.manifest import Manifest, ShardPlan
+from pipeline.output import claimed
+from pipeline.shards import Dataset
+
+FORMATS = ("jsonl", "arrow", "parquet")
+CLIPS = 24
+KILLS = 10
+
+
+@pytest.fixture(autouse=True)
+def fake_codec(monkeypatch):
+    monkeypatch.setattr(
+        protocol, "open_codec", lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.01)
+    )
+
+
+@pytest.fixture
+def corpus(tmp_path, make_clip) -> dict[str, str]:
+    lines = []
+    for i in range(CLIPS):
+        make_clip(f"u{i:02d}.wav", seconds=0.1 + 0.07 * (i % 9), rate=(16000, 22050, 8000)[i % 3])
+        lines.append(f"u{i:02d}:text {i}: with a colon\n")
+    (tmp_path / "audio" / "broken.wav").write_bytes(b"RIFF....WAVE")
+    (tmp_path / "text.txt").write_text("".join([*lines, "broken:broken audio\n", "gone:no audio\n"]))
+    return {"corpus.audio": str(tmp_path / "audio"), "corpus.text": str(tmp_path / "text.txt")}
+
+
+def run(root: Path, corpus: dict[str, str], **values: object) -> dict:
+    small = {"output.shard_size": 5, "load.batch_seconds": 2.0, "load.num_workers": 0}
+    settings = Settings().with_values({**small, **corpus, **values})
+    with claimed(root):
+        return create(root, settings, lambda line: None)
+
+
+def content(root: Path) -> dict[str, bytes]:
+    """Every file's bytes; of states and statistics all but the times that a run took."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path.name != ".lock":
+            name = path.relative_to(root).as_posix()
+            found[name] = timeless(path) if path.suffix == ".json" else path.read_bytes()
+    return found
+
+
+def timeless(path: Path) -> bytes:
+    parsed = json.loads(path.read_text())
+    for key in ("timings", "stage_seconds", "times_real_time"):
+        parsed.pop(key, None)
+    return json.dumps(parsed).encode()
+
+
+def killed_after(seconds: float, work: Callable[[], object]) -> bool:
+    """Run `work` in a child and kill it with SIGKILL after some time; whether it was still at work then."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()  # so that its loader workers can be killed with it, as on a lost machine
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    ended = select.poll()
+    ended.register(os.pidfd_open(child), select.POLLIN)
+    finished = bool(ended.poll(seconds * 1000))
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert not finished or status == 0
+    return not finished
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("form", FORMATS)
+def test_guarantee_3_killed_at_any_instant_and_run_again_gives_the_same_bytes(
+    tmp_path, corpus, form, workers
+):
+    values = {"output.format": form, "load.num_workers": workers}
+    started = time.monotonic()
+    run(tmp_path / "whole" / "out", corpus, **values)
+    duration = time.monotonic() - started
+    instants = random.Random(form + str(workers))
+    killed, root = 0, tmp_path / "killed" / "out"
+    while killed < KILLS:
+        if killed_after(instants.uniform(0, duration), lambda: run(root, corpus, **values)):
+            killed += 1
+        else:
+            assert content(root) == content(tmp_path / "whole" / "out")
+            shutil.rmtree(root)
+    run(root, corpus, **values)
+    assert content(root) == content(tmp_path / "whole" / "out")
+
+
+def test_guarantee_3_a_finished_dataset_is_left_as_it_is_and_no_codec_loaded(tmp_path, corpus, monkeypatch):
+    root = tmp_path / "out"
+    first = run(root, corpus)
+    before = {
+        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*") if path.is_file()
+    }
+    monkeypatch.setattr(protocol, "open_codec", None)
+    assert run(root, corpus) == first
+    assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in root.rglob("*") if p.is_file()} == before
+
+
+def test_guarantee_3_a_full_disk_ends_the_run_and_the_next_one_finishes(tmp_path, corpus, monkeypatch):
+    run(tmp_path / "whole" / "out", corpus)
+    write, written = rows.WRITERS["jsonl"], []
+
+    def full_on_the_third(path: Path, table: object) -> None:
+        written.append(path)
+        write(path, table)
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(rows.WRITERS, "jsonl", full_on_the_third)
+    with pytest.raises(OSError, match="No space left"):
+        run(tmp_path / "full" / "out", corpus)
+    run(tmp_path / "full" / "out", corpus)
+    assert content(tmp_path / "full" / "out") == content(tmp_path / "whole" / "out")
+
+
+def test_guarantee_2_rows_and_rejections_are_all_that_was_planned(tmp_path, corpus):
+    stats = run(tmp_path / "out", corpus)
+    dataset = Dataset(tmp_path / "out")
+    planned = [row["id"] for row in Manifest(dataset.root / "manifest").read_rows()]
+    kept = [name for table in dataset.tables(["id"]) for name in table["id"].to_pylist()]
+    rejected = {entry["id"]: entry["reason"] for entry in dataset.rejections()}
+    assert sorted([*kept, *rejected]) == sorted(planned)
+    assert rejected == {"broken": "decode_failed", "gone": "missing_audio"}
+    assert (stats["rows"], stats["rejected"], stats["utterances"]) == (CLIPS, 2, CLIPS + 2)
+
+
+@pytest.mark.parametrize(
+    "values", [{"load.batch_seconds": 0.5}, {"load.batch_seconds": 99.0}, {"load.num_workers": 2}]
+)
+def test_guarantee_1_codes_do_not_depend_on_batches_or_workers(tmp_path, corpus, values):
+    run(tmp_path / "a", corpus)
+    run(tmp_path / "b", corpus, **values)
+    for name in ("data", "rejected", "manifest"):
+        assert content(tmp_path / "a" / name) == content(tmp_path / "b" / name)
+
+
+def test_guarantee_1_codes_do_not_depend_on_shards(tmp_path, corpus):
+    run(tmp_path / "a", corpus)
+    run(tmp_path / "b", corpus, **{"output.shard_size": 3})
+    first, second = (pa.concat_tables(Dataset(tmp_path / name).tables()) for name in "ab")
+    assert first.equals(second)
+
+
+def test_guarantee_4_a_corpus_that_grows_leaves_old_shards_byte_for_byte(tmp_path, corpus, make_clip):
+    root = tmp_path / "out"
+    run(root, corpus)
+    before = content(root / "data")
+    make_clip("late.wav")
+    with (tmp_path / "text.txt").open("a") as file:
+        file.write("late:late text\n")
+    stats = run(root, corpus)
+    after = content(root / "data")
+    assert stats["rows"] == CLIPS + 1
+    assert {name: after[name] for name in before} == before
+    assert len(after) == len(before) + 1
+
+
+def test_guarantee_4_a_changed_file_has_its_shard_redone(tmp_path, corpus, make_clip):
+    root = tmp_path / "out"
+    run(root, corpus)
+    before = content(root / "data")
+    make_clip("u07.wav", seconds=1.0)
+    run(root, corpus)
+    after = content(root / "data")
+    assert [name for name in before if before[name] != after[name]] == ["train-00001.jsonl"]
+    table = Dataset(root).table(1)
+    assert table["duration"][table["id"].index("u07").as_py()].as_py() == 1.0
+
+
+def test_guarantee_5_a_second_run_on_the_same_output_stops_with_a_clear_message(tmp_path, corpus):
+    with claimed(tmp_path / "out"), pytest.raises(UsageError, match="another run is writing to"):
+        run(tmp_path / "out", corpus)
+
+
+def test_guarantee_6_few_shards_are_open_at_once_however_many_there_are(tmp_path, corpus, monkeypatch):
+    read = []
+    real = ShardPlan.read
+
+    def noted(plan: ShardPlan) -> pa.Table:
+        written = len(list((tmp_path / "out" / "state").glob("*")))
+        read.append(plan.shard - written)
+        return real(plan)
+
+    monkeypatch.setattr("pipeline.manifest.ShardPlan.read", noted)
+    run(tmp_path / "out", corpus, **{"output.shard_size": 1, "load.num_workers": 0})
+    assert max(read) <= 8
+
+
+def test_other_weights_do_not_go_on_with_a_dataset(tmp_path, corpus, monkeypatch):
+    run(tmp_path / "out", corpus)
+    (tmp_path / "out" / "state" / "train-00000.json").unlink()
+    monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: FakeCodec(fingerprint="other"))
+    with pytest.raises(UsageError, match="not those that made the shards"):
+        run(tmp_path / "out", corpus)
+
+
+def test_a_rejected_clip_is_tried_again_when_asked(tmp_path, corpus):
+    root = tmp_path / "out"
+    run(root, corpus)
+    broken = tmp_path / "audio" / "broken.wav"
+    times = broken.stat().st_atime_ns, broken.stat().st_mtime_ns
+    broken.write_bytes(b"not audio   ")  # of the same size
+    os.utime(broken, ns=times)
+    assert run(root, corpus)["reasons"] == {"decode_failed": 1, "missing_audio": 1}
+    settings = Settings().with_values({**corpus, "output.shard_size": 5, "load.num_workers": 0})
+    with claimed(root):
+        again = create(root, settings, lambda line: None, retry_rejected=True)
+    assert again["reasons"] == {"missing_audio": 1, "not_audio": 1}
+
+
+def test_too_many_rejections_are_an_exit_status_of_their_own_after_all_work_is_done(tmp_path, corpus):
+    for _ in range(2):
+        with pytest.raises(TooManyRejected, match=r"7.7% of the utterances were rejected") as raised:
+            run(tmp_path / "out", corpus, **{"limits.max_reject_rate": 0.05})
+        assert raised.value.exit_status == 3
+    assert sum(state.rows for state in Dataset(tmp_path / "out").states()) == CLIPS
