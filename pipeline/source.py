@@ -5,9 +5,11 @@ Sources are pickled into loader workers, so they hold settings and open files la
 
 from __future__ import annotations
 
+import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
 
 @runtime_checkable
@@ -37,3 +39,67 @@ class FolderSource:
     def open(self, locator: str) -> Path:
         """See `AudioSource.open`."""
         return self.root / locator
+
+
+class Span(io.RawIOBase):
+    """A stretch of a local file as a seekable binary file of its own: a clip inside an archive.
+
+    Holds the file open, so the stretch stays readable when the file is deleted.
+    """
+
+    def __init__(self, file: int, offset: int, size: int, name: str) -> None:
+        """`file`: an open descriptor, which the span takes over."""
+        super().__init__()
+        self._file, self._offset, self._size = file, offset, size
+        self._position = 0
+        self.name = name  # helps decoders with formats that are known by their ending only
+
+    @classmethod
+    def of(cls, file: Path | BinaryIO, name: str, offset: int = 0, size: int | None = None) -> BinaryIO:
+        """`size` bytes (None: the rest) of what an `AudioSource` opened. OSError when it cannot be opened."""
+        if isinstance(file, Path):
+            descriptor = os.open(file, os.O_RDONLY)
+        else:
+            with file:
+                descriptor = os.dup(file.fileno())
+        whole = os.fstat(descriptor).st_size
+        return cast(BinaryIO, cls(descriptor, offset, whole - offset if size is None else size, name))
+
+    def fileno(self) -> int:
+        """Descriptor of the whole file. OSError where the span is only a part of it, as for a pipe."""
+        if self._offset or self._size != os.fstat(self._file).st_size:
+            raise io.UnsupportedOperation("a part of a file has no descriptor of its own")
+        return self._file
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def tell(self) -> int:
+        """Bytes from the stretch's beginning."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As `io.IOBase.seek`, within the stretch."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` as far as the stretch goes; the number of bytes."""
+        view = memoryview(buffer).cast("B")
+        count = max(0, min(len(view), self._size - self._position))
+        content = os.pread(self._file, count, self._offset + self._position)
+        view[: len(content)] = content
+        self._position += len(content)
+        return len(content)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if not self.closed:
+            os.close(self._file)
+        super().close()

@@ -60,7 +60,7 @@ def test_a_dataset_on_disk_is_read_however_it_was_stored(
     make_clip: Callable[..., Path],
 ) -> None:
     store(rows, tmp_path / "set")
-    read = Read(tmp_path / "set", language="ja")
+    read = Read(tmp_path / "set", language="ja", transcripts="huggingface")
     assert read.kind == "huggingface"
     assert read.all[0] == Utterance("train/0", "train/0", "one", "7", "en")
     assert read.all[2] == Utterance("train/2", "train/2", "三", "8", "ja")
@@ -81,7 +81,7 @@ def test_a_dataset_that_only_names_files_gives_their_paths(
     rows = datasets.Dataset.from_dict(data).cast_column("speech", datasets.Audio(decode=False))
     (tmp_path / "set").mkdir()
     pq.write_table(rows.data.table, tmp_path / "set/train.parquet")  # save_to_disk would take the audio in
-    read = Read(tmp_path / "set")
+    read = Read(tmp_path / "set", transcripts="huggingface")
     assert read.texts == {"x": "one", "y": "two"}
     assert read.corpus.source.open("train/0") == clip
     assert read.corpus.source.stat("train/0") == (clip.stat().st_size, clip.stat().st_mtime_ns)

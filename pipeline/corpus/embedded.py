@@ -14,6 +14,7 @@ from pipeline.corpus.index import nfc
 from pipeline.source import AudioSource
 from pipeline.utterance import Reason, Rejection, Utterance
 
+HERE = "audio in this file"  # name of the field that an entry's locator goes by
 NO_TIMES = {"start": None, "end": None, "offset": None, "duration": None}
 
 
@@ -52,8 +53,9 @@ class EmbeddedCorpus:
         return Utterance(name, entry.audio, entry.text.strip(), entry.speaker, language)
 
 
-def whole(fields: Fields, **chosen: str | None) -> Fields:
-    """`fields` with `chosen` ones replaced and times left out: embedded audio is cut already, and times tell
-    where it came from.
+def whole(fields: Fields) -> Fields:
+    """`fields` for rows that have their locator under `HERE`, which is the id too where they have none.
+
+    Times are left out: such audio is cut already, and they tell where it came from.
     """
-    return replace(fields, **{**NO_TIMES, **chosen})
+    return replace(fields, **{**NO_TIMES, "audio": HERE, "id": fields.id or HERE})

@@ -6,16 +6,32 @@ To add one: a module with a `FORM`, and its row here. Knows nothing of what is i
 from __future__ import annotations
 
 from pipeline.config import CorpusSettings
-from pipeline.corpus import columns, huggingface, jsonl, kaldi, ljspeech, sidecar, table, tree
+from pipeline.corpus import (
+    columns,
+    huggingface,
+    jsonl,
+    kaldi,
+    lhotse,
+    ljspeech,
+    parquet,
+    segments,
+    sidecar,
+    table,
+    tree,
+    webdataset,
+)
 from pipeline.corpus.entry import Corpus
 from pipeline.corpus.form import Form, Given
 from pipeline.errors import UsageError
 
 FORMS: dict[str, Form] = {  # in the order in which they are tried: the more particular first
     module.FORM.name: module.FORM
-    for module in (huggingface, kaldi, jsonl, table, ljspeech, columns, tree, sidecar)
+    for module in (
+        *(parquet, huggingface, webdataset, kaldi, lhotse, segments),
+        *(jsonl, table, ljspeech, columns, tree, sidecar),
+    )
 }
-IN_FOLDERS = ("kaldi", "tree", "sidecar")  # forms whose transcripts are not one file
+IN_FOLDERS = ("kaldi", "tree", "sidecar", "segments")  # forms whose transcripts are not one file
 CHOICES = ("auto", *FORMS)  # of --transcripts
 
 

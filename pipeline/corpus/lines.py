@@ -5,9 +5,11 @@ Knows encodings and line numbers; knows nothing of what the lines mean.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO, cast
 
 from pipeline.corpus.entry import Malformed
 from pipeline.errors import UsageError
@@ -21,11 +23,11 @@ def read_lines(path: Path, shown: str | None = None) -> Iterator[tuple[str, str 
     """Each line that is not blank, without its end, with its place `file:line`; Malformed if not UTF-8.
 
     `shown` is the file's name in places, its own by default. Only LF ends a line, so that a text may hold
-    U+2028 and the like. UsageError where the file cannot be read.
+    U+2028 and the like. UsageError where the file cannot be read. A `.gz` is unpacked as it is read.
     """
     shown = shown or path.name
     try:
-        with path.open("rb") as file:
+        with open_text(path) as file:
             for number, raw in enumerate(file, start=1):
                 if number == 1:
                     raw = raw.removeprefix(BOM)
@@ -36,13 +38,20 @@ def read_lines(path: Path, shown: str | None = None) -> Iterator[tuple[str, str 
                     yield where, raw.decode().rstrip("\r\n")
                 except UnicodeDecodeError as error:
                     yield where, Malformed(where, f"byte {error.start + 1} is not UTF-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the transcripts {path}: {error.strerror}") from error
+    except (OSError, EOFError) as error:  # EOFError: a gzip file that ends early
+        raise UsageError(
+            f"cannot read the transcripts {path}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+def open_text(path: Path) -> BinaryIO:
+    """A transcript file to read, unpacked where it is gzip."""
+    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def head(path: Path) -> list[str]:
     """The first lines, for recognition. UsageError for a file that is in another encoding throughout."""
-    with path.open("rb") as file:
+    with open_text(path) as file:
         if file.read(2) in UTF_16:
             raise UsageError(f"{path} is UTF-16; write it as UTF-8: iconv -f UTF-16 -t UTF-8")
     lines = [line for _, line in islice(read_lines(path), HEAD)]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.config import CorpusSettings
-from pipeline.corpus.embedded import EmbeddedCorpus, whole
+from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
 from pipeline.corpus.entry import Corpus, Entry, Malformed
 from pipeline.corpus.fields import NAMES, Fields
 from pipeline.corpus.form import Form, Given
@@ -117,8 +117,8 @@ def audio_column(schema: Any, settings: CorpusSettings) -> str | None:
 
     def holds_audio(kind: Any) -> bool:
         if types.is_struct(kind):
-            return kind.get_field_index("bytes") >= 0
-        return types.is_binary(kind) or types.is_large_binary(kind)
+            return bool(kind.get_field_index("bytes") >= 0)
+        return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
     found = [field.name for field in schema if holds_audio(field.type)]
     if settings.audio_column is not None:
@@ -134,15 +134,15 @@ def entries(
     for path in paths:
         with closing(open_parquet(files, path)) as opened:
             names = [name for name in opened.schema_arrow.names if name != column]
-            fields = Fields.choose(names, settings)
-            fields = whole(fields, audio="", id=fields.id or "")
-            wanted = [name for name in (fields.text, fields.id, fields.speaker, fields.language) if name]
+            fields = whole(Fields.choose(names, settings))
+            parts = (fields.text, fields.id, fields.speaker, fields.language)
+            wanted = [name for name in parts if name in names]
             row = 0
             for batch in opened.iter_batches(BATCH, columns=wanted):
                 for values in batch.to_pylist():
                     locator = f"{path}#{row}"
                     row += 1
-                    yield fields.entry({**values, "": locator}, locator)
+                    yield fields.entry({**values, HERE: locator}, locator)
 
 
 def _paths(given: Given) -> list[str]:
@@ -153,7 +153,7 @@ def _paths(given: Given) -> list[str]:
 
 
 def split_of(path: str) -> str | None:
-    """The split that a path tells as the Hub's datasets do: `test-00000-of-00001.parquet`, `test/0.parquet`."""
+    """The split that a path tells as the Hub's datasets do: `test-00000-of-00001.parquet`, `test/0`."""
     folder, _, name = path.rpartition("/")
     for word in (name.partition("-")[0].removesuffix(".parquet"), folder.rpartition("/")[2]):
         if word in {"train", "validation", "test", "dev"}:

@@ -1,7 +1,7 @@
 """WebDataset: tar shards in which files of one name belong together, as Emilia has `a.mp3` and `a.json`.
 
-Knows tar files and the rule of names (webdataset's "basename up to the first dot"). The headers are read once,
-while planning; a locator holds where the audio lies, so that a worker reads just that:
+Knows tar files and WebDataset's rule of names: the path up to the first dot of the file's name. Headers are
+read once, while planning; a locator holds where the audio lies, so that a worker reads just that:
 `EN/000.tar!a.mp3@1536+40960`, the member's offset and size in bytes. An id is the JSON's own, else the tar's
 path and the member's, without endings.
 """
@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import BinaryIO
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import jsonl
-from pipeline.corpus.embedded import EmbeddedCorpus, whole
+from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
 from pipeline.corpus.entry import Corpus, Entry, Malformed
 from pipeline.corpus.fields import Fields
 from pipeline.corpus.form import Form, Given
@@ -140,13 +140,11 @@ def _sample(
 def _of_json(
     row: dict[str, object], where: str, locator: str, name: str, settings: CorpusSettings
 ) -> Entry | Malformed:
-    fields = Fields.choose(row, settings)
-    found = whole(fields, audio="", id=fields.id or "id").entry(
-        {"id": name, **row, "": locator or "-"}, where
-    )
-    if isinstance(found, Malformed) or locator:
+    fields = whole(Fields.choose(row, settings))
+    found = fields.entry({**row, HERE: locator or where}, where)
+    if isinstance(found, Malformed):
         return found
-    return Entry(where, "", found.text, found.id)
+    return replace(found, audio=locator, id=name if fields.id == HERE else found.id)
 
 
 def _tars(given: Given) -> list[str]:
@@ -154,7 +152,9 @@ def _tars(given: Given) -> list[str]:
 
 
 def _fits(given: Given) -> bool:
-    return given.settings.text is None and given.folder is not None and bool(_tars(given))
+    if given.text is not None or given.folder is None or given.index.locators:
+        return False  # archives beside the files they were unpacked to are not the corpus
+    return bool(_tars(given))
 
 
 def _open(given: Given) -> Corpus:
