@@ -12,6 +12,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
+from multiprocessing.connection import wait
 from typing import Any
 
 import torch
@@ -127,13 +128,18 @@ class _Crew:
         while True:
             try:
                 return next(self._parcels, None)
-            except RuntimeError as error:  # the DataLoader's only type, for a dead worker and for a timeout
+            except (RuntimeError, OSError, EOFError) as error:
+                # RuntimeError is the DataLoader's for a timeout and for a worker that it finds dead; the
+                # others come when a worker dies while its parcel is fetched, before its death is known.
                 if self._feed.error is not None or self._board is None:
                     raise
+                timed_out = isinstance(error, RuntimeError) and "timed out" in str(error)
+                if not timed_out:
+                    wait([worker.sentinel for worker in self._workers], POLL)
                 lost = self._look(self._board, time.monotonic() - began)
                 if lost is not None:
                     return lost
-                if "timed out" not in str(error):
+                if not timed_out:
                     raise
 
     def _look(self, board: Board, waited: float) -> Lost | None:

@@ -7,11 +7,12 @@ order of batches, nor of what happens when it dies: see `crew`.
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from typing import Any
@@ -39,27 +40,37 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A batch on its way between processes: all samples in one tensor, one block of shared memory."""
+    """A batch on its way between processes, all of it in two tensors and so in shared memory.
 
-    key: int
-    clips: list[tuple[int, int, int, float]]  # row, samples, source's sample rate (Hz), duration (seconds)
-    rejections: list[tuple[int, Rejection]]
-    waveforms: Tensor
+    What goes through the pipe that all workers write to is then their handles alone, less than the 4,096
+    bytes that a pipe takes in one piece: a worker that dies leaves no half message for the parent to wait on.
+    """
+
+    waveforms: Tensor  # float32 (clips, samples)
+    note: Tensor  # uint8: the rest, pickled
+
+    @classmethod
+    def pack(cls, key: int, clips: Sequence[Clip], rejections: list[tuple[int, Rejection]]) -> Parcel:
+        """Lay the clips side by side."""
+        described = [(clip.row, len(clip.waveform), clip.sample_rate, clip.duration) for clip in clips]
+        note = bytearray(pickle.dumps((key, described, rejections)))
+        return cls(pad([clip.waveform for clip in clips]), torch.frombuffer(note, dtype=torch.uint8))
 
     def pin_memory(self) -> Parcel:
         """For the DataLoader: the same with pinned samples."""
-        return replace(self, waveforms=self.waveforms.pin_memory())
+        return Parcel(self.waveforms.pin_memory(), self.note)
 
     def unpack(self) -> Batch:
         """The batch, out of shared memory, so that what is held downstream does not fill /dev/shm."""
-        pinned = self.waveforms.is_pinned()
-        waveforms = self.waveforms.clone() if self.waveforms.is_shared() else self.waveforms  # type: ignore[no-untyped-call]
-        lengths = torch.tensor([samples for _, samples, _, _ in self.clips], dtype=torch.int64)
+        pinned, shared = self.waveforms.is_pinned(), self.waveforms.is_shared()  # type: ignore[no-untyped-call]
+        waveforms = self.waveforms.clone() if shared else self.waveforms
+        key, described, rejections = pickle.loads(self.note.numpy().tobytes())
+        lengths = torch.tensor([samples for _, samples, _, _ in described], dtype=torch.int64)
         clips = [
             Clip(row, waveform[:samples], rate, duration)
-            for (row, samples, rate, duration), waveform in zip(self.clips, waveforms, strict=True)
+            for (row, samples, rate, duration), waveform in zip(described, waveforms, strict=True)
         ]
-        return Batch(self.key, clips, self.rejections, waveforms, lengths.pin_memory() if pinned else lengths)
+        return Batch(key, clips, rejections, waveforms, lengths.pin_memory() if pinned else lengths)
 
 
 class Board:
@@ -163,8 +174,7 @@ class Parcels(Dataset[Parcel]):
                 rejections.append((request.row, outcome))
             else:
                 clips.append(outcome)
-        described = [(clip.row, len(clip.waveform), clip.sample_rate, clip.duration) for clip in clips]
-        return Parcel(work.key, described, rejections, pad([clip.waveform for clip in clips]))
+        return Parcel.pack(work.key, clips, rejections)
 
     def _watched(self, request: Request) -> Clip | Rejection:
         worker = get_worker_info()
