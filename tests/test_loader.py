@@ -10,6 +10,7 @@ import sys
 import zlib
 from collections import namedtuple
 from collections.abc import Iterable, Iterator
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ from hypothesis import strategies as st
 from pipeline.config import LimitSettings, LoadSettings
 from pipeline.errors import PipelineError, UsageError
 from pipeline.loader import Batch, Request, load, plan_batches, processes
-from pipeline.loader.worker import pad
-from pipeline.utterance import Reason, Utterance
+from pipeline.loader.worker import Parcel, pad
+from pipeline.utterance import Clip, Reason, Rejection, Utterance
 
 NAMES = ["a.flac", "s16.wav", "a.mp3", "a.opus", "a.m4a"]
 Work = list[tuple[int, list[Request]]]
@@ -270,6 +271,7 @@ def test_workers_that_die_without_a_clip_to_blame_are_an_error(folder, monkeypat
 
 ORPHANS = """
 import sys
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from audio_helpers import HarmfulSource
 from pipeline.config import LimitSettings, LoadSettings
@@ -336,3 +338,13 @@ def test_by_default_one_core_is_left_to_the_parent():
 def test_padding_is_zero_and_of_the_longest():
     padded = pad([torch.ones(2), torch.ones(3)])
     assert padded.tolist() == [[1, 1, 0], [1, 1, 1]]
+
+
+def test_a_parcel_of_thousands_of_clips_passes_the_pipe_in_one_piece():
+    clips = [Clip(row, torch.ones(10), 44100, 0.1) for row in range(3000)]
+    rejections = [(row, Rejection("id", "audio", Reason.SILENT, "a sentence " * 9)) for row in range(500)]
+    parcel = Parcel.pack(7, clips, rejections)
+    assert len(ForkingPickler.dumps(parcel)) < select.PIPE_BUF
+    batch = parcel.unpack()
+    assert (batch.key, batch.rejections) == (7, rejections)
+    assert [clip.row for clip in batch.clips] == list(range(3000))
