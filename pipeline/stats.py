@@ -55,8 +55,8 @@ def totals(states: Iterable[State]) -> dict[str, Any]:
         total["shards"] += 1
         for name in ("rows", "rejected", "codes", "seconds"):
             total[name] += getattr(state, name)
-        for reason, number in state.reasons.items():
-            reasons[reason] += number
+        for reason, count in state.reasons.items():
+            reasons[reason] += count
         for stage, seconds in state.timings.items():
             timings[stage] += seconds
         for name, values in state.distributions.items():

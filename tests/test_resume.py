@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import datasets
 import pyarrow as pa
 import pytest
 
@@ -169,6 +170,16 @@ def test_guarantee_1_codes_do_not_depend_on_shards(tmp_path, corpus):
     run(tmp_path / "b", corpus, **{"output.shard_size": 3})
     first, second = (pa.concat_tables(Dataset(tmp_path / name).tables()) for name in "ab")
     assert first.equals(second)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_load_dataset_gives_the_rows_with_codes_as_uint16(tmp_path, corpus, form):
+    run(tmp_path / "out", corpus, **{"output.format": form})
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert loaded.features["code"] == datasets.List(datasets.Value("uint16"))
+    written = [row for table in Dataset(tmp_path / "out").tables() for row in table.to_pylist()]
+    assert loaded.to_list() == written
+    assert len(written) == CLIPS
 
 
 def test_guarantee_4_a_corpus_that_grows_leaves_old_shards_byte_for_byte(tmp_path, corpus, make_clip):

@@ -55,7 +55,8 @@ class FakeCodec:
         frames[: len(waveform)] = waveform
         weights = np.arange(1, self.hop_length + 1)
         sums = np.abs((frames.reshape(-1, self.hop_length) * weights).sum(axis=1) * 1000)
-        return (sums.astype(np.int64) % self.codebook_size).astype(np.uint16)
+        codes: np.ndarray = (sums.astype(np.int64) % self.codebook_size).astype(np.uint16)
+        return codes
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """There is no decoder."""
