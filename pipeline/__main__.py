@@ -14,7 +14,11 @@ VERBS = {  # verb: what it does. Its module is pipeline.verbs.VERB, with add_arg
     "create": "audio and transcripts to a dataset of text and codes",
     "plan": "read the corpus, probe the audio and write the manifest, without encoding",
     "status": "how far a dataset is; --verify checks every file against its checksum",
+    "validate": "a verdict on a dataset, with figures and a page to listen to",
     "export": "a dataset to the files that a LLASA training program reads",
+    "push": "a dataset to the Hugging Face Hub",
+    "speak": "texts to speech with a LLASA model",
+    "export-onnx": "the codec's decoder for ONNX Runtime and TensorRT",
 }
 INTERRUPTED = 130
 

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 
+from pipeline import manifest
 from pipeline.config import Settings
 from pipeline.llasa.layout import MARKERS
 from pipeline.llasa.tiny import CHAT_TEMPLATE, CODE_PATTERN
+from pipeline.manifest import write_part
 from pipeline.rows import SCHEMA, schema
 from pipeline.shards import Dataset, ShardFiles, write_shard
 from pipeline.utterance import Reason, Rejection
@@ -73,10 +75,17 @@ def make_dataset(
             "timings": {"encode": 1.5},
         }
         write_shard(ShardFiles(root, "train", form, shard), table, lost, marks)
-    (root / "manifest").mkdir(exist_ok=True)
-    pa.parquet.write_table(pa.table({"id": ["a"], "other": [1]}), root / "manifest" / "part-00000.parquet")
+    lots = (rows[start : start + shard_size] for start in range(0, len(rows), shard_size))
+    write_part(
+        root / "manifest" / "part-00000.parquet",
+        ([dict.fromkeys(manifest.SCHEMA.names) | _planned(row) for row in lot] for lot in lots),
+    )
     (root / "stats.json").write_text(json.dumps({"rows": len(rows)}))
     return Dataset(root)
+
+
+def _planned(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name in manifest.SCHEMA.names}
 
 
 def llama_tokenizer() -> Any:

@@ -82,9 +82,7 @@ def _about(dataset: Dataset, stats: Mapping[str, Any], place: Place) -> dict[str
 
 
 def _info(dataset: Dataset, names: Sequence[str], place: Place) -> dict[str, Any]:
-    features = yaml_features(names)
-    if place.embeds_audio:
-        features.append({"name": "source_audio", "dtype": "audio"})
+    features = yaml_features(names, place.embeds_audio)
     if place.sizes is None:
         return {"features": features}
     return {

@@ -21,14 +21,17 @@ from pipeline.shards import Dataset
 DTYPES = {pa.string(): "string", pa.float64(): "float64", pa.int32(): "int32", pa.uint16(): "uint16"}
 
 
-def yaml_features(names: Sequence[str]) -> list[dict[str, Any]]:
+def yaml_features(names: Sequence[str], embeds_audio: bool) -> list[dict[str, Any]]:
     """The `features` of a card's `dataset_info`, for these columns of `rows.SCHEMA`."""
-    return [
-        {"name": field.name, "list": DTYPES[field.type.value_type]}
-        if pa.types.is_list(field.type)
-        else {"name": field.name, "dtype": DTYPES[field.type]}
-        for field in schema(names)
-    ]
+
+    def described(field: pa.Field) -> dict[str, Any]:
+        if field.name == "audio" and embeds_audio:
+            return {"name": "audio", "dtype": "audio"}
+        if pa.types.is_list(field.type):
+            return {"name": field.name, "list": DTYPES[field.type.value_type]}
+        return {"name": field.name, "dtype": DTYPES[field.type]}
+
+    return [described(field) for field in schema(names)]
 
 
 def columns(dataset: Dataset) -> tuple[str, ...]:

@@ -102,9 +102,8 @@ def _introduction(stats: Mapping[str, Any]) -> str:
 
 
 def _loading(dataset: Dataset, columns: Sequence[str], place: Place) -> str:
-    rows = [f"| `{name}` | {COLUMNS[name]} |" for name in columns]
-    if place.embeds_audio:
-        rows.append("| `source_audio` | the recording itself |")
+    meanings = COLUMNS | ({"audio": "the recording itself"} if place.embeds_audio else {})
+    rows = [f"| `{name}` | {meanings[name]} |" for name in columns]
     source = "this folder" if place.name == "." else "the Hub"
     lines = [
         "## How to load it and train on it",

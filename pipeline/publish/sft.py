@@ -1,7 +1,7 @@
 """Parquet for the Trainers of transformers and trl: token ids with labels, or messages.
 
-`input_ids` is the whole conversation, from the template's first token to the end marker of the speech. `labels`
-is -100 up to and with the speech's start marker, so that the loss is on the codes and the end alone.
+`input_ids` is the whole conversation, from the first token of the template to the end marker of the speech;
+`labels` are -100 up to and with the speech's start marker: the loss is on the codes and the end alone.
 """
 
 from __future__ import annotations

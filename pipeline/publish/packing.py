@@ -1,0 +1,164 @@
+"""Shards packed into the Parquet files of a published dataset: fewer and larger, audio embedded on request.
+
+Packs are filled from the first shard on, so when a dataset grows only its last pack changes. The same shards
+give the same bytes. Knows nothing of where the files go.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import UsageError
+from pipeline.manifest import Manifest
+from pipeline.rows import schema
+from pipeline.shards import Dataset
+from pipeline.source import AudioSource
+
+ROWS_PER_FILE = 100_000  # about 100 MB of codes and text
+ROWS_PER_FILE_WITH_AUDIO = 2_000
+ROWS_PER_GROUP = 1_000
+ROWS_PER_GROUP_WITH_AUDIO = 100  # what a viewer or a stream reads at once
+AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # what `datasets` calls an Audio
+CUT_SECONDS = 3600.0  # an utterance cut out of a recording is never as long, nor takes as long to decode
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Shards that go into one file."""
+
+    path: str  # in the repository
+    shards: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was written."""
+
+    rows: int
+    bytes: int  # in memory, uncompressed
+
+
+def packs(dataset: Dataset, with_audio: bool) -> list[Pack]:
+    """How the finished shards that have rows are packed. UsageError when none has."""
+    limit = ROWS_PER_FILE_WITH_AUDIO if with_audio else ROWS_PER_FILE
+    groups: list[list[int]] = []
+    filled = limit
+    for state in dataset.states():
+        if state.rows == 0:
+            continue
+        if filled + state.rows > limit:
+            groups.append([])
+            filled = 0
+        groups[-1].append(state.shard)
+        filled += state.rows
+    if not groups:
+        raise UsageError(f"{dataset.root} has no finished rows to publish: run create_dataset.py first")
+    return [
+        Pack(f"data/{dataset.split}-{number:05d}.parquet", tuple(shards))
+        for number, shards in enumerate(groups)
+    ]
+
+
+def write_pack(
+    dataset: Dataset, pack: Pack, columns: Sequence[str], source: AudioSource | None, path: Path
+) -> Packed:
+    """Write the rows of a pack with just `columns` to `path`.
+
+    With a source, the column `audio` holds the recordings' files as they are, and what they are called there.
+    """
+    wanted = schema(columns)
+    if source is not None:
+        wanted = wanted.set(wanted.get_field_index("audio"), pa.field("audio", AUDIO))
+    rows = size = 0
+    with pq.ParquetWriter(path, wanted, compression="zstd", write_page_index=True) as writer:
+        for table in _tables(dataset, pack, columns, source):
+            writer.write_table(table.cast(wanted))
+            rows += len(table)
+            size += table.nbytes
+    return Packed(rows, size)
+
+
+def _tables(
+    dataset: Dataset, pack: Pack, columns: Sequence[str], source: AudioSource | None
+) -> Iterator[pa.Table]:
+    """The rows, a row group at a time; null where a shard lacks a column."""
+    for shard in pack.shards:
+        table = dataset.table(shard)
+        for field in schema(columns):
+            if field.name not in table.column_names:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        table = table.select(list(columns))
+        if source is None:
+            for start in range(0, len(table), ROWS_PER_GROUP):
+                yield table.slice(start, ROWS_PER_GROUP)
+            continue
+        cuts = _cuts(dataset, shard)
+        at = table.schema.get_field_index("audio")
+        for start in range(0, len(table), ROWS_PER_GROUP_WITH_AUDIO):
+            part = table.slice(start, ROWS_PER_GROUP_WITH_AUDIO)
+            yield part.set_column(at, pa.field("audio", AUDIO), _recordings(part, cuts, source))
+
+
+def _cuts(dataset: Dataset, shard: int) -> dict[str, tuple[float | None, float | None]]:
+    """Where in its recording each utterance of a shard lies, seconds, by id; only those that are a part."""
+    planned = Manifest(dataset.root / "manifest").shards[shard].read().select(["id", "start", "end"])
+    return {
+        row["id"]: (row["start"], row["end"])
+        for row in planned.to_pylist()
+        if row["start"] is not None or row["end"] is not None
+    }
+
+
+def _recordings(
+    table: pa.Table, cuts: dict[str, tuple[float | None, float | None]], source: AudioSource
+) -> pa.Array:
+    recordings: list[dict[str, Any]] = []
+    for name, locator in zip(table["id"].to_pylist(), table["audio"].to_pylist(), strict=True):
+        if name in cuts:
+            recordings.append({"bytes": _cut(source, locator, *cuts[name]), "path": f"{name}.flac"})
+        else:
+            recordings.append({"bytes": _read(source, locator), "path": locator})
+    return pa.array(recordings, AUDIO)
+
+
+def _read(source: AudioSource, locator: str) -> bytes:
+    try:
+        opened = source.open(locator)
+        if isinstance(opened, Path):
+            return opened.read_bytes()
+        with opened:
+            return opened.read()
+    except OSError as error:
+        raise _not_there(locator, error.strerror or str(error)) from error
+
+
+def _cut(source: AudioSource, locator: str, start: float | None, end: float | None) -> bytes:
+    """The part of a recording from `start` to `end`, mono, as a FLAC file of its own."""
+    import soundfile
+
+    from pipeline.audio import AudioError, decode
+
+    try:
+        waveform, rate = decode(
+            source.open(locator),
+            start=start,
+            end=end,
+            max_seconds=CUT_SECONDS,
+            deadline_seconds=CUT_SECONDS,
+        )
+    except (OSError, AudioError) as error:
+        raise _not_there(locator, str(error)) from error
+    file = io.BytesIO()
+    soundfile.write(file, waveform.numpy(), rate, format="FLAC")
+    return file.getvalue()
+
+
+def _not_there(locator: str, why: str) -> UsageError:
+    return UsageError(f"cannot embed {locator}: {why}. Put it back, or push without --embed-audio")
