@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.llasa import layout, tiny
+from pipeline.prompt import INSTRUCTION
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -40,8 +41,8 @@ def test_code_tokens_in_a_string_are_one_token_each() -> None:
 
 def test_a_learned_text_vocabulary_makes_prompts_shorter() -> None:
     plain = tiny.build_tokenizer(8)
-    learned = tiny.build_tokenizer(8, text_vocabulary=300, corpus=[tiny.INSTRUCTION] * 10)
-    assert len(learned.encode(tiny.INSTRUCTION)) < len(plain.encode(tiny.INSTRUCTION)) / 2
+    learned = tiny.build_tokenizer(8, text_vocabulary=300, corpus=[INSTRUCTION] * 10)
+    assert len(learned.encode(INSTRUCTION)) < len(plain.encode(INSTRUCTION)) / 2
     assert learned.decode(learned.encode("日本 text")) == "日本 text"
 
 

@@ -23,7 +23,6 @@ BEGIN, END, HEADER_START, HEADER_END, TURN_END = (
 )
 SPECIALS = (BEGIN, END, HEADER_START, HEADER_END, TURN_END)
 CODE_PATTERN = r"<\|s_[0-9]+\|>"
-INSTRUCTION = "Convert the text to speech:"
 MAX_POSITIONS = 2048  # tokens, as LLASA was trained
 
 # A conversation as Llama 3 spells it: a dated system turn, then the turns given. The date is an argument,

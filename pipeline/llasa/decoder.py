@@ -1,0 +1,223 @@
+"""The decode loop: prompts in, speech codes out, one step a code for a whole batch of requests.
+
+A step runs the model, scores the legal tokens only, chooses, and writes the result in place, so that it can
+be compiled whole and repeated without the CPU knowing what was chosen. Knows token ids; nothing of text or
+audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pipeline.errors import UsageError
+from pipeline.llasa import attention
+from pipeline.llasa.layout import Layout
+from pipeline.llasa.sampling import Controls, Sampling, candidates_needed, choose, uniforms
+
+WINDOWS = (256, 512, 1024)  # positions a step reads while all rows are within; past the last, all there are
+STEPS_BETWEEN_CHECKS = (
+    16  # on a device that works ahead of the CPU, looking whether all is said makes it wait
+)
+
+Step = Callable[["Slots", int], None]
+
+
+@dataclass
+class Slots:
+    """What one batch of `rows` requests is at, in tensors that keep their place from batch to batch.
+
+    Tokens are counted as rows of the legal part of the output layer: code c is c, END is the last.
+    """
+
+    rows: int
+    chosen: Tensor  # int64 (rows,), the newest token
+    positions: Tensor  # int64 (rows,), where it goes
+    step: Tensor  # int64 (1,), how many were chosen
+    written: Tensor  # int64 (rows, length), all that were chosen
+    uniform: Tensor  # float32 (rows, length), random numbers to come
+    seen: Tensor  # bool (rows, legal tokens)
+    limits: Tensor  # int64 (rows,), how many codes each may say
+    finished: Tensor  # bool (rows,)
+    controls: Controls
+
+    @classmethod
+    def allocate(cls, rows: int, length: int, legal: int, device: torch.device) -> Slots:
+        """Tensors for `rows` requests of up to `length` codes."""
+
+        def zeros(*shape: int, dtype: torch.dtype = torch.int64) -> Tensor:
+            tensor = torch.zeros(*shape, dtype=dtype, device=device)
+            torch._dynamo.mark_static_address(tensor)
+            return tensor
+
+        controls = Controls.empty(rows, device)
+        for tensor in controls.tensors():
+            torch._dynamo.mark_static_address(tensor)
+        return cls(
+            rows,
+            chosen=zeros(rows),
+            positions=zeros(rows),
+            step=zeros(1),
+            written=zeros(rows, length),
+            uniform=zeros(rows, length, dtype=torch.float32),
+            seen=zeros(rows, legal, dtype=torch.bool),
+            limits=zeros(rows),
+            finished=zeros(rows, dtype=torch.bool),
+            controls=controls,
+        )
+
+
+class Decoder:
+    """Generates codes with a model, up to `slots` requests at once of up to `length` tokens each."""
+
+    def __init__(
+        self,
+        model: Any,
+        layout: Layout,
+        *,
+        slots: int = 8,
+        length: int = 2048,
+        compiler: Callable[[Step], Step],
+    ) -> None:
+        """`compiler` takes the decode step and returns what is run: itself, or compiled."""
+        self.model, self.layout, self.length, self.slots = model, layout, length, slots
+        head = model.get_output_embeddings()
+        self.device: torch.device = head.weight.device
+        self.token_ids = torch.tensor([*layout.code_ids, layout.speech_end], device=self.device)
+        self.end = layout.codebook_size
+        # a copy of the legal rows, so that a step reads half a gigabyte less in the published 3B model
+        self.legal: Tensor = head.weight.detach()[self.token_ids].clone()
+        self.bias: Tensor | None = None if head.bias is None else head.bias.detach()[self.token_ids].clone()
+        self.cache = attention.SlotCache(model, slots, length)
+        self.batches: dict[int, Slots] = {}
+        self.run_step = compiler(self._step)
+
+    @torch.inference_mode()
+    def start(self, prompts: Sequence[Sequence[int]], settings: Sequence[Sampling]) -> Session:
+        """Read the prompts and choose the first code of each. UsageError when one leaves no room for
+        speech.
+        """
+        longest = max(map(len, prompts))
+        if longest >= self.length:
+            raise UsageError(
+                f"text and reference take {longest} tokens and the model reads {self.length}: shorten them"
+            )
+        seeded = [one.seeded() for one in settings]
+        rows = min(self.slots, 1 << (len(prompts) - 1).bit_length())
+        slots = self.batches.get(rows)
+        if slots is None:
+            slots = Slots.allocate(rows, self.length, self.end + 1, self.device)
+            self.batches[rows] = slots
+        limits = [
+            min(one.max_codes, self.length - len(ids)) for one, ids in zip(seeded, prompts, strict=True)
+        ]
+        self._fill(slots, seeded, limits)
+        candidates = candidates_needed(seeded, self.end + 1)
+        self._prefill(slots, prompts, candidates)
+        return Session(self, slots, limits, longest, candidates, [one.seed or 0 for one in seeded])
+
+    def _fill(self, slots: Slots, settings: Sequence[Sampling], limits: Sequence[int]) -> None:
+        slots.step.zero_()
+        slots.seen.zero_()
+        slots.finished.fill_(True)  # rows without a request have nothing to say
+        slots.finished[: len(settings)] = False
+        slots.limits[: len(limits)] = torch.tensor(limits)
+        slots.controls.set(settings, self.end + 1)
+        longest = max(limits)
+        table = torch.stack([uniforms(one.seed or 0, longest) for one in settings])
+        slots.uniform[: len(settings), :longest] = table.to(self.device)
+
+    def _prefill(self, slots: Slots, prompts: Sequence[Sequence[int]], candidates: int) -> None:
+        lengths = torch.tensor([len(ids) for ids in prompts])
+        padded = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.int64)
+        for row, ids in enumerate(prompts):
+            padded[row, : len(ids)] = torch.tensor(ids)
+        lengths = lengths.to(self.device)
+        hidden = self.model.model(
+            input_ids=padded.to(self.device), past_key_values=self.cache, use_cache=True
+        ).last_hidden_state
+        slots.positions.zero_()
+        slots.positions[: len(prompts)] = lengths
+        last = hidden[torch.arange(len(prompts), device=hidden.device), lengths.to(hidden.device) - 1]
+        unused = last.new_zeros(slots.rows - len(prompts), last.shape[1])
+        self._say(slots, torch.cat([last, unused]), candidates)
+
+    def _step(self, slots: Slots, candidates: int) -> None:
+        ahead = torch.arange(self.cache.window, device=self.device)
+        hidden = self.model.model(
+            input_ids=self.token_ids[slots.chosen].unsqueeze(1),
+            attention_mask=(ahead <= slots.positions[:, None])[:, None, None],
+            position_ids=slots.positions.unsqueeze(1),
+            past_key_values=self.cache,
+            use_cache=True,
+            lengths=slots.positions + 1,
+        ).last_hidden_state[:, 0]
+        # a row that has ended, or is full, stays where it is
+        slots.positions.copy_((slots.positions + 1).clamp(max=self.length - 1))
+        self._say(slots, hidden, candidates)
+
+    def _say(self, slots: Slots, hidden: Tensor, candidates: int) -> None:
+        """Choose a token of each row from its last hidden state, (rows, hidden size), and note it."""
+        hidden = hidden.to(self.device)
+        scores = torch.nn.functional.linear(hidden, self.legal, self.bias).float()
+        uniform = slots.uniform.index_select(1, slots.step)
+        chosen = choose(scores, slots.seen, uniform, slots.controls, candidates)
+        chosen = torch.where(slots.finished, self.end, chosen)
+        slots.finished.logical_or_(chosen == self.end)
+        slots.seen.scatter_(1, chosen.unsqueeze(1), True)
+        slots.written.index_copy_(1, slots.step, chosen.unsqueeze(1))
+        slots.chosen.copy_(chosen)
+        slots.step.add_(1)
+        slots.finished.logical_or_(slots.step >= slots.limits)
+
+
+class Session:
+    """A batch under way. Only one at a time: it holds the decoder's slots until the next `start`."""
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        slots: Slots,
+        limits: Sequence[int],
+        longest: int,
+        candidates: int,
+        seeds: list[int],
+    ) -> None:
+        self.seeds = seeds
+        self.steps = 1
+        self.limits = limits  # codes each request may say
+        self._decoder, self._slots = decoder, slots
+        self._position, self._candidates = longest, candidates
+
+    @torch.inference_mode()
+    def advance(self, steps: int) -> bool:
+        """Up to `steps` more codes a row. True when there is nothing more to say."""
+        decoder, slots = self._decoder, self._slots
+        for _ in range(min(steps, max(self.limits) - self.steps)):
+            decoder.cache.aim(slots.positions, self._window())
+            decoder.run_step(slots, self._candidates)
+            self._position += 1
+            self.steps += 1
+        return self.steps >= max(self.limits) or bool(slots.finished.all())
+
+    def codes(self) -> list[np.ndarray]:
+        """What each request has said so far, uint16 of shape (codes,), in one transfer from the device."""
+        written = self._slots.written[: len(self.limits), : self.steps].cpu().numpy()
+        return cut_at_end(written, self._decoder.end, self.limits)
+
+    def _window(self) -> int:
+        whole = self._decoder.length
+        return min([whole, *(window for window in WINDOWS if self._position < window)])
+
+
+def cut_at_end(written: np.ndarray, end: int, limits: Sequence[int]) -> list[np.ndarray]:
+    """Rows of int64 (rows, steps) up to the first `end`, each at most its limit long, as uint16."""
+    ended = written == end
+    lengths = np.where(ended.any(1), ended.argmax(1), written.shape[1])
+    lengths = np.minimum(lengths, np.asarray(limits))
+    return [row[:length].astype(np.uint16) for row, length in zip(written, lengths, strict=True)]

@@ -1,0 +1,205 @@
+"""From a name to a LLASA model ready to speak: LoRA folder, full model or Hugging Face id; precision and
+device.
+
+Knows checkpoints and devices; nothing of prompts or generation. What a user can mend is said in one sentence.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.errors import MissingPackage, UsageError
+from pipeline.llasa import attention
+from pipeline.llasa.layout import Layout, read_layout
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+ADAPTER = "adapter_config.json"
+ATTENTIONS = ("auto", "sdpa", "flash")
+QUANTIZATIONS = ("int8", "int4")
+GROUP = 32  # weights that share a scale in int4
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model speaks, and how it is run.
+
+    `batch` requests at once and `max_tokens` a request (prompt and speech) size the key-value cache.
+    """
+
+    name: str = "data/sample/llasa-random"
+    revision: str | None = None
+    device: str = "auto"
+    bf16: bool = False
+    attn: str = "auto"
+    quantize: str | None = None
+    compile: bool = False
+    batch: int = 8
+    max_tokens: int = 2048
+
+    def __post_init__(self) -> None:
+        if self.attn not in ATTENTIONS:
+            raise UsageError(f"--attn is {self.attn!r}; it must be one of {', '.join(ATTENTIONS)}")
+        if self.quantize not in (None, *QUANTIZATIONS):
+            raise UsageError(f"--quantize is {self.quantize!r}; it must be one of {', '.join(QUANTIZATIONS)}")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model that is ready, its tokenizer, and where its tokens are."""
+
+    model: Any
+    tokenizer: Any
+    layout: Layout
+    device: torch.device
+
+
+def load(settings: ModelSettings, codebook_size: int) -> Loaded:
+    """Load the model `settings.name`. UsageError when it is not there or lacks tokens for the codec's
+    codes.
+    """
+    device = pick_device(settings.device)
+    dtype = pick_dtype(settings.bf16, device)
+    folder = find(settings.name)
+    tokenizer = load_tokenizer(folder, settings.revision)
+    layout = read_layout(tokenizer, codebook_size, settings.name)
+    model = _load_merged(folder, settings, dtype, device)
+    if model.get_output_embeddings().weight.shape[0] <= max(layout.code_ids.max(), layout.speech_end):
+        raise UsageError(f"the model {settings.name} has fewer outputs than its tokenizer has speech codes")
+    if settings.quantize:
+        quantize(model, settings.quantize)
+    attention.use(model, pick_attention(settings.attn, device, dtype))
+    model.requires_grad_(False).train(mode=False)
+    return Loaded(model, tokenizer, layout, device)
+
+
+def find(name: str) -> str:
+    """A local folder, tried from here and then from the repository's root; else the name, as a Hub id."""
+    for candidate in (Path(name), REPOSITORY / name):
+        if candidate.is_dir():
+            return str(candidate)
+    if name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise UsageError(f"there is no model folder {name}: give a folder with weights or a Hugging Face id")
+    return name
+
+
+def load_tokenizer(name: str, revision: str | None = None) -> Any:
+    """The tokenizer of a folder or Hub id; of a LoRA folder without one, its base model's."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(name, revision=revision)
+    except (OSError, ValueError) as error:
+        if _is_adapter(name):
+            return load_tokenizer(_base_of(name))
+        raise _not_found(name, "tokenizer") from error
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`, `cpu`, `cuda` or `cuda:N` to a device. UsageError when it is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"no device {name!r}: give auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"no device {name}: this machine shows {torch.cuda.device_count()} CUDA GPUs")
+    return device
+
+
+def pick_dtype(bf16: bool, device: torch.device) -> torch.dtype:
+    """float32 unless `bf16` is asked for; then bf16, fp16 or float32, the first that the device computes
+    in.
+    """
+    if not bf16:
+        return torch.float32
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return torch.bfloat16
+    if torch.ops.mkldnn._is_mkldnn_fp16_supported():
+        return torch.float16
+    warnings.warn("this CPU computes neither in bf16 nor in fp16; the model runs in float32", stacklevel=2)
+    return torch.float32
+
+
+def pick_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
+    """FlashAttention where it is asked for, or where it is installed and can run; else SDPA."""
+    can = device.type == "cuda" and dtype != torch.float32
+    if wanted == "flash" and attention.flash_is_installed() and not can:
+        raise UsageError("--attn flash runs on CUDA in bf16 or fp16 only: add --bf16, or leave --attn out")
+    if wanted == "flash" or (wanted == "auto" and can and attention.flash_is_installed()):
+        return attention.FLASH
+    return attention.SDPA
+
+
+def quantize(model: Any, kind: str) -> None:
+    """Weights of the model's layers to int8 or int4, in place; embeddings and output layer stay as they
+    are.
+    """
+    try:
+        from torchao.quantization import Int8WeightOnlyConfig, quantize_
+    except ImportError as error:
+        raise MissingPackage("torchao", "tts", f"--quantize {kind}") from error
+    config = Int8WeightOnlyConfig() if kind == "int8" else _int4_config(model.device.type)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="torchao")
+        quantize_(model.model.layers, config)
+
+
+def _int4_config(device: str) -> Any:
+    """On CUDA the packing that the tinygemm kernels read; elsewhere one that any device can unpack."""
+    from torchao.quantization import Int4WeightOnlyConfig, IntxWeightOnlyConfig
+    from torchao.quantization.granularity import PerGroup
+
+    if device == "cuda":
+        return Int4WeightOnlyConfig(group_size=GROUP, int4_packing_format="tile_packed_to_4d")
+    return IntxWeightOnlyConfig(
+        weight_dtype=torch.int4,  # type: ignore[attr-defined]
+        granularity=PerGroup(GROUP),
+    )
+
+
+def _load_merged(name: str, settings: ModelSettings, dtype: torch.dtype, device: torch.device) -> Any:
+    """The model on its device; a LoRA merged into its base, as compiling and quantising need."""
+    from transformers import AutoModelForCausalLM
+
+    spread = settings.device == "auto" and device.type == "cuda"
+    placed = {"dtype": dtype, "device_map": "auto" if spread else str(device), "revision": settings.revision}
+    try:
+        if not _is_adapter(name):
+            return AutoModelForCausalLM.from_pretrained(name, **placed)
+        return _adapted(name, placed)
+    except (OSError, ValueError) as error:
+        raise _not_found(name, "model") from error
+
+
+def _adapted(name: str, placed: dict[str, Any]) -> Any:
+    try:
+        from peft import AutoPeftModelForCausalLM
+    except ImportError as error:
+        raise MissingPackage("peft", "tts", f"the LoRA folder {name}") from error
+    return AutoPeftModelForCausalLM.from_pretrained(name, **placed).merge_and_unload()
+
+
+def _is_adapter(name: str) -> bool:
+    return (Path(name) / ADAPTER).is_file()
+
+
+def _base_of(adapter: str) -> str:
+    from peft import PeftConfig
+
+    return find(PeftConfig.from_pretrained(adapter).base_model_name_or_path)
+
+
+def _not_found(name: str, what: str) -> UsageError:
+    base = f" (or its base model {_base_of(name)})" if _is_adapter(name) else ""
+    return UsageError(
+        f"cannot load the {what} of {name}{base}: give a folder with config.json, weights and tokenizer, "
+        "a LoRA folder whose base model is there, or a Hugging Face id that this machine can reach"
+    )

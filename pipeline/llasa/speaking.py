@@ -1,0 +1,269 @@
+"""Texts to speech: the one class that joins prompt, generator and codec. What `speak` and the page call.
+
+Knows the order of things; each thing is in its own module.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.errors import UsageError
+from pipeline.llasa import sentences
+from pipeline.llasa.generation import Generator, Request, Spoken
+from pipeline.llasa.joining import SpeechCodec, StreamDecoder, decode_joined
+from pipeline.llasa.normalise import normalise
+from pipeline.llasa.prompt import Prompter, Voice
+from pipeline.llasa.sampling import Sampling
+
+if TYPE_CHECKING:
+    from pipeline.llasa.loading import ModelSettings
+
+LONGEST_REFERENCE = 20.0  # seconds; longer ones leave no room in the 2,048 tokens that LLASA was trained on
+DECODING_SECONDS = 30.0  # that decoding a reference clip may take
+
+Progress = Callable[[int, int], bool]  # sentences done, codes so far; False stops
+
+
+@dataclass
+class Timings:
+    """Seconds that each part took."""
+
+    tokenising: float = 0.0
+    generating: float = 0.0
+    extracting: float = 0.0
+    decoding: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of them."""
+        return self.tokenising + self.generating + self.extracting + self.decoding
+
+
+@dataclass
+class Speech:
+    """What a text became. `waveform`: float32 (samples,) at `sample_rate` Hz; `codes`: uint16 (n,).
+
+    `ended` is false when a sentence ran into the length limit or was stopped.
+    """
+
+    text: str
+    codes: np.ndarray
+    waveform: np.ndarray
+    sample_rate: int
+    ended: bool
+    seed: int
+    timings: Timings = field(default_factory=Timings)  # of the whole batch that it was made in
+
+    @property
+    def seconds(self) -> float:
+        """How long it sounds."""
+        return len(self.waveform) / self.sample_rate
+
+
+@dataclass
+class _Script:
+    """One text on its way: its sentences, and what has been said of them."""
+
+    text: str
+    sentences: list[str]
+    sampling: Sampling
+    said: list[Voice] = field(default_factory=list)
+    ended: bool = True
+
+    @property
+    def codes(self) -> np.ndarray:
+        return np.concatenate([np.empty(0, np.uint16), *(one.codes for one in self.said)])
+
+
+class Speaker:
+    """Speaks texts with one model and one codec."""
+
+    def __init__(self, generator: Generator, prompter: Prompter, codec: SpeechCodec) -> None:
+        self.generator, self.prompter, self.codec = generator, prompter, codec
+        self.sample_rate: int = getattr(codec, "output_sample_rate", codec.sample_rate)
+
+    def speak(
+        self,
+        texts: Sequence[str],
+        *,
+        sampling: Sampling | None = None,
+        voice: Voice | None = None,
+        mode: str = "auto",
+        progress: Progress | None = None,
+    ) -> list[Speech]:
+        """Speak every text, all at once, sentence by sentence.
+
+        Each sentence goes on from the voice given and from the sentence before it. `mode`: see `normalise`.
+        UsageError for a text without anything to say.
+        """
+        timings = Timings()
+        scripts = [self._script(text, sampling or Sampling(), mode) for text in texts]
+        rounds = max((len(script.sentences) for script in scripts), default=0)
+        done = 0
+        for turn in range(rounds):
+            chosen = [script for script in scripts if turn < len(script.sentences)]
+            going = self._turn(chosen, turn, voice, timings, progress, done)
+            done += len(chosen)
+            if not going:
+                for script in scripts:
+                    script.ended = script.ended and len(script.sentences) <= turn + 1
+                break
+        return [self._heard(script, voice, timings) for script in scripts]
+
+    def stream(
+        self,
+        text: str,
+        *,
+        sampling: Sampling | None = None,
+        voice: Voice | None = None,
+        mode: str = "auto",
+        progress: Progress | None = None,
+    ) -> Iterator[Speech]:
+        """Speak one text in pieces, each heard while the next is generated; joined, they are the speech."""
+        script = self._script(text, sampling or Sampling(), mode)
+        stream = StreamDecoder(self.codec, None if voice is None else voice.codes)
+        timings = Timings()
+        for turn, sentence in enumerate(script.sentences):
+            started = time.perf_counter()
+            request = self._request(script, turn, voice)
+            timings.tokenising += time.perf_counter() - started
+            script.said.append(Voice(sentence, np.empty(0, np.uint16)))
+            watch = None if progress is None else _counted(progress, turn, len(script.codes))
+            started = time.perf_counter()
+            for codes in self.generator.stream(request, watch):
+                timings.generating += time.perf_counter() - started
+                script.said[-1] = script.said[-1].then(Voice("", codes))
+                yield self._piece(script, codes, stream.push, timings)
+                started = time.perf_counter()
+            if progress is not None and not progress(turn + 1, len(script.codes)):
+                break
+        yield self._piece(script, np.empty(0, np.uint16), partial(stream.push, final=True), timings)
+
+    def voice_of_clip(self, path: Path, text: str, mode: str = "auto") -> Voice:
+        """A recording and its transcript as a voice to go on from. UsageError when it cannot be used."""
+        import torch
+
+        from pipeline.audio import AudioError, decode, resample
+
+        if not text.strip():
+            raise UsageError("a reference clip needs its transcript: what is said in it")
+        try:
+            waveform, rate = decode(path, max_seconds=LONGEST_REFERENCE, deadline_seconds=DECODING_SECONDS)
+        except AudioError as error:
+            raise UsageError(f"the reference {path.name} cannot be used: {error.detail}") from error
+        waveform = resample(waveform, rate, self.codec.sample_rate)
+        lengths = torch.tensor([len(waveform)])
+        return Voice(normalise(text, mode), self.codec.encode(waveform[None], lengths)[0])
+
+    def decode(self, codes: np.ndarray, voice: Voice | None = None) -> np.ndarray:
+        """Codes to their waveform, as the continuation of a voice."""
+        return decode_joined(self.codec, codes, None if voice is None else voice.codes)
+
+    def _script(self, text: str, sampling: Sampling, mode: str) -> _Script:
+        found = [normalised for one in sentences.split(text) if (normalised := normalise(one, mode).strip())]
+        if not found:
+            raise UsageError(
+                "there is nothing to say: the text is empty" + (" once normalised" if text else "")
+            )
+        return _Script(text, found, sampling.seeded())
+
+    def _turn(
+        self,
+        scripts: list[_Script],
+        turn: int,
+        voice: Voice | None,
+        timings: Timings,
+        progress: Progress | None,
+        done: int,
+    ) -> bool:
+        """Speak sentence number `turn` of each script. False when it was stopped."""
+        started = time.perf_counter()
+        requests = [self._request(script, turn, voice) for script in scripts]
+        timings.tokenising += time.perf_counter() - started
+        before = sum(len(script.codes) for script in scripts)
+        watch = None if progress is None else _counted(progress, done, before)
+        started = time.perf_counter()
+        spoken: list[Spoken] = self.generator.generate(requests, watch)
+        timings.generating += time.perf_counter() - started
+        started = time.perf_counter()
+        for script, one in zip(scripts, spoken, strict=True):
+            script.said.append(Voice(script.sentences[turn], one.codes))
+            script.ended = script.ended and one.ended
+        timings.extracting += time.perf_counter() - started
+        total = before + sum(len(one.codes) for one in spoken)
+        return progress is None or progress(done + len(scripts), total)
+
+    def _request(self, script: _Script, turn: int, voice: Voice | None) -> Request:
+        """The prompt of a sentence: after the voice and the sentence before, as far as there is room for
+        them.
+        """
+        sentence = script.sentences[turn]
+        before = script.said[-1] if script.said and len(script.said[-1].codes) else None
+        contexts = [voice.then(before), voice] if voice and before else [voice or before, voice]
+        wanted = min(script.sampling.max_codes, self.generator.max_tokens // 2)
+        for context in contexts:
+            prompt = self.prompter.tokens(sentence, context)
+            if len(prompt) + wanted <= self.generator.max_tokens:
+                break
+        seed = ((script.sampling.seed or 0) + turn) % 2**32  # each sentence its own, all from the one given
+        return Request(prompt, replace(script.sampling, seed=seed))
+
+    def _heard(self, script: _Script, voice: Voice | None, timings: Timings) -> Speech:
+        started = time.perf_counter()
+        waveform = self.decode(script.codes, voice)
+        timings.decoding += time.perf_counter() - started
+        return self._speech(script, script.codes, waveform, timings)
+
+    def _piece(
+        self,
+        script: _Script,
+        codes: np.ndarray,
+        push: Callable[[np.ndarray], np.ndarray],
+        timings: Timings,
+    ) -> Speech:
+        started = time.perf_counter()
+        waveform = push(codes)
+        timings.decoding += time.perf_counter() - started
+        return self._speech(script, codes, waveform, timings)
+
+    def _speech(self, script: _Script, codes: np.ndarray, waveform: np.ndarray, timings: Timings) -> Speech:
+        seed = script.sampling.seed or 0
+        return Speech(script.text, codes, waveform, self.sample_rate, script.ended, seed, timings)
+
+
+def _counted(progress: Progress, done: int, before: int) -> Callable[[int], bool]:
+    return lambda codes: progress(done, before + codes)
+
+
+def open_speaker(
+    settings: ModelSettings, codec: SpeechCodec, *, server: str | None = None, server_model: str | None = None
+) -> Speaker:
+    """A speaker with a model here, or with the one at `server`, whose tokenizer is still read here."""
+    from pipeline.llasa import loading
+    from pipeline.llasa.generation import LocalGenerator
+    from pipeline.llasa.layout import read_layout
+    from pipeline.llasa.server import ServerGenerator
+
+    if server is not None:
+        tokenizer = loading.load_tokenizer(loading.find(settings.name), settings.revision)
+        layout = read_layout(tokenizer, codec.codebook_size, settings.name)
+        remote = ServerGenerator(
+            server,
+            tokenizer,
+            codebook_size=codec.codebook_size,
+            model=server_model,
+            max_tokens=settings.max_tokens,
+        )
+        return Speaker(remote, Prompter(tokenizer, layout), codec)
+    loaded = loading.load(settings, codec.codebook_size)
+    generator = LocalGenerator(
+        loaded, batch=settings.batch, max_tokens=settings.max_tokens, compile=settings.compile
+    )
+    return Speaker(generator, Prompter(loaded.tokenizer, loaded.layout), codec)
