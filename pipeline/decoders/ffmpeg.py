@@ -48,8 +48,11 @@ class AvDecoder:
                 return float(self._stream.duration * self._stream.time_base)
             if self._container.duration is not None:
                 return float(self._container.duration / av.time_base)
-        packets = self._container.demux(self._stream)
-        return sum(float((packet.duration or 0) * packet.time_base) for packet in packets if packet.size)
+        try:
+            packets = self._container.demux(self._stream)
+            return sum(float((packet.duration or 0) * packet.time_base) for packet in packets if packet.size)
+        except av.error.FFmpegError as error:
+            raise AudioError(Reason.DECODE_FAILED, f"it cannot be read: {error.strerror}") from error
 
     def blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
         """See `Decoder.blocks`."""
@@ -133,7 +136,11 @@ class AvDecoder:
 
 
 def _mono_frame(frame: Any) -> np.ndarray:
-    values = frame.to_ndarray()
+    try:
+        values = frame.to_ndarray()
+    except ValueError as error:  # an uncommon sample format, such as 64-bit integers
+        detail = f"its sample format {frame.format.name} is not supported"
+        raise AudioError(Reason.DECODE_FAILED, detail) from error
     if not frame.format.is_planar:
         values = values.reshape(-1, frame.layout.nb_channels).T
     if values.dtype == np.uint8:
