@@ -194,7 +194,7 @@ def test_files_of_an_earlier_push_that_no_longer_belong_are_removed(
     ids=lambda fault: f"{fault.method}{fault.path}-{fault.status or 'cut'}{'-after' if fault.late else ''}",
 )
 def test_faults_that_pass_are_waited_out_and_nothing_is_sent_or_committed_twice(
-    fault: Fault, server: Hub, out: Dataset
+    fault: Fault, server: Hub, out: Dataset, waits: Waits
 ) -> None:
     server.faults.append(fault)
     push(out, REPO)
