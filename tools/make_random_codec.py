@@ -37,6 +37,8 @@ SIZES = {
     "encoder_hidden_size": 4,
     "quantization_dim": 128,
 }
+RESIDUALS = tuple(f"res_unit{unit}.conv2.weight" for unit in (1, 2, 3))  # their output is added to what came in
+RESIDUAL_GAIN = 0.3  # or fifteen additions in a row would make the values, and the rounding errors, ever larger
 MODELS = {
     "xcodec2": (Xcodec2Config, Xcodec2Model, Xcodec2FeatureExtractor),
     "neucodec": (NeuCodecConfig, NeuCodecModel, NeuCodecFeatureExtractor),
@@ -84,31 +86,33 @@ def random_model(
         if name.endswith(("alpha", "beta")):
             nn.init.normal_(parameter, std=0.3)
         elif parameter.dim() > 1:
-            nn.init.normal_(parameter, std=parameter[0].numel() ** -0.5)
+            gain = RESIDUAL_GAIN if name.endswith(RESIDUALS) else 1.0
+            nn.init.normal_(parameter, std=gain * parameter[0].numel() ** -0.5)
         elif name.endswith("bias"):
             nn.init.normal_(parameter, std=0.1)
     return model
 
 
 @torch.inference_mode()
-def spread_codes(
-    model: PreTrainedModel, extractor: Xcodec2FeatureExtractor | NeuCodecFeatureExtractor
-) -> None:
-    """Scale `project_in` so that its outputs are uncorrelated, with mean 0 and deviation 1, on speech-like
-    sound.
+def spread_codes(model: PreTrainedModel, extractor: Xcodec2FeatureExtractor | NeuCodecFeatureExtractor) -> None:
+    """Let `project_in` give the directions in which speech-like sound varies most, with mean 0 and deviation 1.
+
+    Turned at random, so that each of the eight digits of a code carries as much as the others.
     """
     seen: list[Tensor] = []
     projection = model.quantizer.project_in
-    hook = projection.register_forward_hook(lambda module, given, made: seen.append(made.flatten(0, 1)))
+    hook = projection.register_forward_pre_hook(lambda module, given: seen.append(given[0].flatten(0, 1)))
     for seed in range(4):
         sound = speechlike(5.0, seed).numpy()
         model.encode(**extractor(audio=sound, sampling_rate=extractor.sampling_rate, return_tensors="pt"))
     hook.remove()
     values = torch.cat(seen).double()
-    mean = values.mean(0)
-    whiten = torch.linalg.inv(torch.linalg.cholesky(torch.cov(values.T)))
-    projection.bias.copy_((whiten @ (projection.bias.double() - mean)).float())
-    projection.weight.copy_((whiten @ projection.weight.double()).float())
+    variances, directions = torch.linalg.eigh(torch.cov(values.T))
+    digits = len(projection.bias)
+    turn, _ = torch.linalg.qr(torch.randn(digits, digits, dtype=torch.float64))
+    weight = turn @ (directions[:, -digits:] / variances[-digits:].sqrt()).T
+    projection.weight.copy_(weight.float())
+    projection.bias.copy_((-weight @ values.mean(0)).float())
 
 
 def speechlike(seconds: float, seed: int, rate: int = 16_000) -> Tensor:

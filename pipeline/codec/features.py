@@ -56,16 +56,12 @@ class LogMel:
         """
         logs = self._log_energies(functional.pad(waveforms, (self.edge, self.edge)))
         frames = self.vectors(padded) * STACK
-        mask = valid(frames, logs.shape[1])[..., None]
-        count = frames[:, None, None]
-        mean = torch.where(mask, logs, 0.0).sum(1, keepdim=True) / count
-        centred = torch.where(mask, logs - mean, 0.0)
-        variance = centred.square().sum(1, keepdim=True) / (count - 1)
-        normal = torch.where(mask, centred / torch.sqrt(variance + VARIANCE_FLOOR), PADDING)
+        mean, variance = _statistics(logs, frames)
+        normal = (logs - mean) / torch.sqrt(variance + VARIANCE_FLOOR)
+        normal = torch.where(valid(frames, logs.shape[1])[..., None], normal, PADDING)
         whole = normal.shape[1] // STACK * STACK
-        return normal[:, :whole].reshape(len(normal), -1, STACK * MELS), (variance < UNSTEADY).flatten(1).any(
-            1
-        )
+        vectors = normal[:, :whole].reshape(len(normal), -1, STACK * MELS)
+        return vectors, (variance < UNSTEADY).flatten(1).any(1)
 
     def _log_energies(self, waveforms: Tensor) -> Tensor:
         frames = (waveforms * FULL_SCALE).unfold(-1, FRAME, SHIFT)  # (clips, frames, FRAME), a view
@@ -74,6 +70,19 @@ class LogMel:
         spectrum = torch.fft.rfft((frames - PRE_EMPHASIS * before) * self._window, FFT)
         energies: Tensor = spectrum.abs().square() @ self._filters
         return energies.clamp(min=FLOOR).log()
+
+
+def _statistics(logs: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and unbiased variance of each clip's own frames, both (clips, 1, MELS)."""
+    if logs.device.type == "cpu":  # clip by clip: then the features equal the extractors' to the last bit
+        own = [clip[:count] for clip, count in zip(logs, frames.tolist(), strict=True)]
+        return torch.stack([clip.mean(0) for clip in own])[:, None], torch.stack(
+            [clip.var(0) for clip in own]
+        )[:, None]
+    mask = valid(frames, logs.shape[1])[..., None]
+    count = frames[:, None, None]
+    mean = torch.where(mask, logs, 0.0).sum(1, keepdim=True) / count
+    return mean, torch.where(mask, logs - mean, 0.0).square().sum(1, keepdim=True) / (count - 1)
 
 
 def _mel_filters() -> Tensor:

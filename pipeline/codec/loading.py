@@ -19,7 +19,7 @@ from transformers import (
 
 from pipeline.codec import checkpoint
 from pipeline.codec.checkpoint import Checkpoint
-from pipeline.codec.native import Family, NativeCodec
+from pipeline.codec.native import Family, Identity, NativeCodec
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
@@ -47,9 +47,7 @@ def load(settings: CodecSettings, *, decoder: bool = True) -> Codec:
         model,
         load_extractor(found, extractor_class),
         family,
-        name=settings.name,
-        licence=settings.licence or found.licence(),
-        fingerprint=found.fingerprint(),
+        Identity(settings.name, settings.licence or found.licence(), found.fingerprint()),
         half=half_precision(settings.bf16, device),
     )
 

@@ -1,7 +1,7 @@
 """XCodec2 and NeuCodec behind the codec protocol, on the models that transformers brings.
 
-Knows devices, copies and sub-batches; the arithmetic is in encoder.py, and what decides a doubtful clip in
-reference.py.
+Puts the parts together: encoder.py does the arithmetic, runners.py knows devices and threads, reference.py
+decides a clip that is in doubt, and exactness.py says when it is.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipeline.codec import cpu_activation, decoder
 from pipeline.codec.activation import plain
-from pipeline.codec.encoder import BatchEncoder
+from pipeline.codec.encoder import BatchEncoder, Coded
+from pipeline.codec.exactness import Tolerance
 from pipeline.codec.features import LogMel
 from pipeline.codec.reference import Reference
-
-DOUBTFUL = 1e-4  # distance from a rounding boundary below which a clip is encoded again, alone
-CPU_SECONDS = 8.0  # padded audio a sub-batch on a CPU: what its caches hold
+from pipeline.codec.runners import BatchRunner, CpuRunner, Part, Runner, Wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +31,51 @@ class Family:
     output_rate: int  # Hz
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a codec is called: see `pipeline.codec.protocol.Codec`."""
+
+    name: str
+    licence: str
+    fingerprint: str
+
+
 class NativeCodec:
-    """See `pipeline.codec.protocol.Codec`. `half`: dtype of the encoders, None for exact float32."""
+    """See `pipeline.codec.protocol.Codec`. `half`: dtype of the two encoders, None for exact float32.
+
+    `whole_batches`: keep a batch together also where clips one by one are faster, that is on a CPU.
+    """
 
     def __init__(
         self,
         model: Any,
         extractor: Any,
         family: Family,
+        identity: Identity,
         *,
-        name: str,
-        licence: str,
-        fingerprint: str,
         half: torch.dtype | None = None,
+        whole_batches: bool = False,
     ) -> None:
-        self.name, self.licence, self.fingerprint = name, licence, fingerprint
+        self.name, self.licence, self.fingerprint = identity.name, identity.licence, identity.fingerprint
         self.sample_rate = int(extractor.sampling_rate)
         self.output_sample_rate = family.output_rate
         self.hop_length = int(np.prod(model.config.downsampling_ratios))
         self.codebook_size = int(np.prod(model.config.quantization_levels))
         self.reference = Reference(model, extractor)
+        self.tolerance: Tolerance | None = None  # measured when first needed
         self._model, self._half, self._device = model, half, model.device
-        self._encoder = BatchEncoder(model, LogMel(family.edge, model.device), self.hop_length, plain)
+        on_cpu = self._device.type == "cpu"
+        activation = (cpu_activation.build() if on_cpu else None) or plain
+        self._encoder = BatchEncoder(model, LogMel(family.edge, self._device), self.hop_length, activation)
+        alone = on_cpu and not whole_batches
+        self._runner: Runner = CpuRunner(self._encode) if alone else BatchRunner(self._encode, self._device)
 
     def launch(self, waveforms: Tensor, lengths: Tensor) -> NativePending:
         """See `Codec.launch`."""
-        order = torch.argsort(lengths)
-        parts: list[Part] = []
-        for rows in self._sub_batches(lengths[order]):
-            chosen = order[rows]
-            longest = int(lengths[chosen].max())
-            parts.append(self._start(waveforms[chosen, :longest], lengths[chosen], chosen))
-        return NativePending(self, waveforms, lengths, parts)
+        if self.tolerance is None and self._half is None:
+            self.tolerance = Tolerance()
+            self.tolerance.measure(self.scaled, self.reference, self.sample_rate)
+        return NativePending(self, waveforms, lengths, self._runner.start(waveforms, lengths))
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
         """See `Codec.encode`."""
@@ -70,58 +83,47 @@ class NativeCodec:
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """See `Codec.decode`."""
-        return [self._decode_one(clip) for clip in codes]
+        return decoder.decode(self._model, codes)
 
     @torch.inference_mode()
-    def _decode_one(self, codes: np.ndarray) -> np.ndarray:
-        given = torch.from_numpy(codes.astype(np.int64)).to(self._device)
-        made: Tensor = self._model.decode(audio_codes=given[None, None]).audio_values
-        return made[0, 0].float().cpu().numpy()
+    def scaled(self, waveform: Tensor) -> Tensor:
+        """The values just before rounding, float32 (codes, dimensions), by the fast path, in CPU memory."""
+        coded = self._encode(
+            waveform[None].to(self._device), torch.tensor([len(waveform)], device=self._device)
+        )
+        return coded.scaled[0, : int(coded.counts[0])].cpu()
 
-    @torch.inference_mode()
-    def _start(self, waveforms: Tensor, lengths: Tensor, rows: Tensor) -> Part:
-        coded = self._encoder(waveforms.to(self._device), lengths.to(self._device), self._half)
-        doubtful = (coded.margin() < DOUBTFUL) | ~coded.steady
-        return Part(rows, coded.codes.to(torch.uint16), coded.counts, doubtful)
-
-    def _sub_batches(self, ordered: Tensor) -> list[slice]:
-        """Slices of clips sorted by length: all at once on a GPU, as much as the caches hold on a CPU."""
-        if self._device.type != "cpu":
-            return [slice(0, len(ordered))]
-        slices, first = [], 0
-        for last, samples in enumerate(ordered.tolist()):
-            if last > first and (last + 1 - first) * samples > CPU_SECONDS * self.sample_rate:
-                slices.append(slice(first, last))
-                first = last
-        return [*slices, slice(first, len(ordered))]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A sub-batch under way: its rows in the batch, and per clip its codes, how many, and whether to doubt
-    them.
-    """
-
-    rows: Tensor
-    codes: Tensor
-    counts: Tensor
-    doubtful: Tensor
+    def _encode(self, waveforms: Tensor, lengths: Tensor) -> Coded:
+        return self._encoder(waveforms, lengths, self._half)
 
 
 class NativePending:
     """See `pipeline.codec.protocol.Pending`."""
 
-    def __init__(self, codec: NativeCodec, waveforms: Tensor, lengths: Tensor, parts: list[Part]) -> None:
-        self._codec, self._waveforms, self._lengths, self._parts = codec, waveforms, lengths, parts
+    def __init__(self, codec: NativeCodec, waveforms: Tensor, lengths: Tensor, waits: Sequence[Wait]) -> None:
+        self._codec, self._waveforms, self._lengths, self._waits = codec, waveforms, lengths, waits
 
     def result(self) -> list[np.ndarray]:
-        """Wait, and encode the doubtful clips again, alone, by the reference."""
-        exact = self._codec._half is None
-        codes: list[np.ndarray] = [np.empty(0, np.uint16)] * len(self._lengths)
-        for part in self._parts:
-            made, counts, doubtful = part.codes.cpu().numpy(), part.counts.tolist(), part.doubtful.tolist()
-            for place, row in enumerate(part.rows.tolist()):
-                codes[row] = made[place, : counts[place]].copy()
-                if exact and doubtful[place] and counts[place]:
-                    codes[row] = self._codec.reference.encode(self._waveforms[row, : int(self._lengths[row])])
+        """Wait, and encode the clips in doubt again, alone, by the reference."""
+        codes: list[np.ndarray] = []
+        for part in (wait() for wait in self._waits):
+            made, counts = part.codes.numpy(), part.counts.tolist()
+            for place, count in enumerate(counts):
+                alone = self._again(part, place, len(codes))
+                codes.append(made[place, :count].copy() if alone is None else alone)
+        return codes
+
+    def _again(self, part: Part, place: int, row: int) -> np.ndarray | None:
+        """The codes by the reference where the clip's own are in doubt, else None."""
+        tolerance, count = self._codec.tolerance, int(part.counts[place])
+        if tolerance is None or count == 0:  # half precision rounds too often for making good clip by clip
+            return None
+        tolerance.clips += 1
+        steady = bool(part.steady[place])
+        if steady and float(part.margins[place]) >= tolerance.value:
+            return None
+        tolerance.redone += 1
+        codes, scaled = self._codec.reference.encode_scaled(self._waveforms[row, : int(self._lengths[row])])
+        if steady:
+            tolerance.observe(float((part.scaled[place, :count] - scaled).abs().max()))
         return codes

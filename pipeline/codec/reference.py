@@ -27,3 +27,16 @@ class Reference:
         output = self._model.encode(**inputs.to(self._model.device))
         codes: np.ndarray = output.audio_codes[0, 0].cpu().numpy().astype(np.uint16)
         return codes
+
+    def encode_scaled(self, waveform: Tensor) -> tuple[np.ndarray, Tensor]:
+        """Codes as `encode` gives, and the values just before rounding, float32 (codes, dimensions) on the
+        CPU.
+        """
+        seen: list[Tensor] = []
+        rounding = self._model.quantizer.quantizer
+        hook = rounding.register_forward_pre_hook(lambda module, given: seen.append(module.bound(given[0])))
+        try:
+            codes = self.encode(waveform)
+        finally:
+            hook.remove()
+        return codes, seen[0][0].cpu()
