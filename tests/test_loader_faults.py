@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+
+import pytest
+import torch
+from audio_helpers import die_at_start
+from loader_helpers import content, fates, loaded, make_clips, sound, work
+
+from pipeline.errors import PipelineError
+from pipeline.loader import Request
+from pipeline.loader.worker import Parcel
+from pipeline.utterance import Clip, Reason, Rejection
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return make_clips(tmp_path_factory.mktemp("clips"))
+
+
+@pytest.mark.parametrize("harm", ["kills", "segfaults"])
+def test_only_the_clip_that_takes_its_worker_down_is_rejected(folder, harm):
+    names = sound(folder)
+    expected = content(loaded(folder, work([*names[:4], "missing.wav", *names[4:]]), 0))
+    found = list(loaded(folder, work([*names[:4], f"{harm}.wav", *names[4:]]), 2))
+    assert fates(found)[4] is Reason.DECODER_CRASHED
+    assert [part[2:] for part in content(found)] == [part[2:] for part in expected]
+
+
+def test_many_deadly_clips_are_each_found(folder):
+    names = ["kills.wav", *sound(folder)[:5], "kills.wav", "kills.wav"]
+    found = fates(loaded(folder, work(names, size=2), 2))
+    assert [row for row, reason in found.items() if reason] == [0, 6, 7]
+    assert set(found) == set(range(8))
+
+
+def test_a_decoder_that_hangs_is_killed_and_its_clip_rejected(folder, monkeypatch):
+    monkeypatch.setattr("pipeline.loader.crew.GRACE", 0.5)
+    names = [*sound(folder)[:3], "hangs.wav", *sound(folder)[3:]]
+    found = fates(loaded(folder, work(names), 2))
+    assert {row: reason for row, reason in found.items() if reason} == {3: Reason.DECODE_TIMEOUT}
+    assert set(found) == set(range(len(names)))
+
+
+def test_a_clip_whose_worker_was_killed_for_another_reason_is_kept(folder, tmp_path):
+    for name in sound(folder)[:4]:
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    (tmp_path / "once.flac").write_bytes((tmp_path / "00-a.flac").read_bytes())
+    names = [*sound(tmp_path), "once.flac"]
+    found = fates(loaded(tmp_path, work(names, size=2), 2))
+    assert found == dict.fromkeys(range(5))
+    assert (tmp_path / "once.seen").exists()
+
+
+def test_ctrl_c_reaches_the_parent_only(folder):
+    assert fates(loaded(folder, work(["interrupts.wav"]), 1)) == {0: None}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_bug_in_a_source_is_raised_not_rejected(folder, workers):
+    with pytest.raises(RuntimeError, match="a bug in the source"):
+        list(loaded(folder, work(["breaks.wav"]), workers))
+
+
+def test_an_error_in_the_planning_of_batches_is_raised_as_it_is(folder):
+    def failing() -> Iterator[tuple[int, list[Request]]]:
+        yield from work(sound(folder))
+        raise RuntimeError("the manifest is gone")
+
+    with pytest.raises(RuntimeError, match=r"^the manifest is gone$"):
+        list(loaded(folder, failing(), 1))
+
+
+def test_workers_that_die_without_a_clip_to_blame_are_an_error(folder, monkeypatch):
+    monkeypatch.setattr("pipeline.loader.crew.start_worker", die_at_start)
+    with pytest.raises(PipelineError, match="no clip to blame"):
+        list(loaded(folder, work(sound(folder)), 1))
+
+
+ORPHANS = """
+import sys
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from audio_helpers import HarmfulSource
+from pipeline.config import LimitSettings, LoadSettings
+from pipeline.loader import Request, load
+from pipeline.utterance import Utterance
+import multiprocessing
+
+def main():
+    endless = ((i, [Request(i, Utterance("x", "00-a.flac", "text"))]) for i in range(10**9))
+    for batch in load(endless, source=HarmfulSource(Path(sys.argv[1])), sample_rate=16000,
+                      settings=LoadSettings(num_workers=2), limits=LimitSettings(), pin_memory=False):
+        print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+        sys.stdin.readline()
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def test_no_worker_outlives_a_parent_that_was_killed(folder, tmp_path):
+    script = tmp_path / "orphans.py"
+    script.write_text(ORPHANS)
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    with subprocess.Popen(
+        [sys.executable, str(script), str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as parent:
+        assert parent.stdout is not None
+        workers = [os.pidfd_open(int(pid)) for pid in parent.stdout.readline().split()]
+        assert len(workers) == 2
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        for worker in workers:
+            assert select.select([worker], [], [], 20)[0], "a worker is still running"
+            os.close(worker)
+
+
+def test_a_parcel_of_thousands_of_clips_passes_the_pipe_in_one_piece():
+    clips = [Clip(row, torch.ones(10), 44100, 0.1) for row in range(3000)]
+    rejections = [(row, Rejection("id", "audio", Reason.SILENT, "a sentence " * 9)) for row in range(500)]
+    parcel = Parcel.pack(7, clips, rejections)
+    assert len(ForkingPickler.dumps(parcel)) < select.PIPE_BUF
+    batch = parcel.unpack()
+    assert (batch.key, batch.rejections) == (7, rejections)
+    assert [clip.row for clip in batch.clips] == list(range(3000))
