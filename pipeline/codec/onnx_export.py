@@ -28,7 +28,7 @@ PROBE_CODES = (60, 133)  # lengths that are compared; neither is the one that is
 
 
 class RealInverseStft(nn.Module):
-    """The codec's ISTFT head in real arithmetic: hidden states (clips, codes, hidden) to (clips, 1, samples)."""
+    """The ISTFT head in real arithmetic: hidden states (clips, codes, hidden) to (clips, 1, samples)."""
 
     cosines: Tensor
     sines: Tensor

@@ -1,0 +1,34 @@
+"""Write a codec's decoder for ONNX Runtime: on a CPU, on CUDA, or through TensorRT.
+
+python -m pipeline export-onnx -o decoder.onnx --codec HKUSTAudio/xcodec2-hf
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which codec, and where to."""
+    from pipeline.config import CodecSettings
+
+    codec = CodecSettings.model_fields["name"].default
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = __doc__
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, .onnx")
+    parser.add_argument("--codec", default=codec, help=f"Hugging Face id or folder ({codec})")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write it, compare it with PyTorch, and say how far they are apart."""
+    from pipeline.codec.onnx_export import export
+    from pipeline.codec.protocol import open_codec
+    from pipeline.config import CodecSettings
+
+    codec = open_codec(CodecSettings(name=arguments.codec, device="cpu"))
+    apart = export(codec, arguments.output)
+    print(
+        f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB, within {apart:.1e} of PyTorch"
+    )
+    return 0
