@@ -1,4 +1,4 @@
-# make help lists the targets. Every target makes the environment (.venv) when it is missing or out of date.
+# make help lists the targets. Each makes the environment (.venv) when it is missing or out of date.
 CONFIG ?= configs/sample.yaml
 OUT ?= out/sample
 AUDIO ?=
@@ -9,19 +9,43 @@ RUN = .venv/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help dataset plan status test lint types tests env
+.PHONY: help dataset plan status validate export push speak ui bench parity sample-models test lint types tests env
 
 help:  ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' Makefile
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-dataset: .venv/base  ## audio and transcripts to a dataset: [CONFIG=] [AUDIO= TEXT=] [OUT=] [ARGS=]; the sample corpus without
+dataset: .venv/base  ## recordings to a dataset: [AUDIO= TEXT=] [CONFIG=] [OUT=] [ARGS=]; without, the sample corpus
 	$(RUN) create_dataset.py $(AUDIO) $(TEXT) -o $(OUT) --config $(CONFIG) $(ARGS)
 
 plan: .venv/base  ## what dataset would do, without encoding: the same variables
 	$(RUN) -m pipeline plan $(AUDIO) $(TEXT) -o $(OUT) --config $(CONFIG) $(ARGS)
 
-status: .venv/base  ## how far OUT is, and whether its files are as written
+status: .venv/base  ## how far OUT is, and whether its files are as they were written
 	$(RUN) -m pipeline status $(OUT) --verify
+
+validate: .venv/validate  ## a verdict on OUT before training: [OUT=] [ARGS=]
+	$(RUN) -m pipeline validate $(OUT) $(ARGS)
+
+export: .venv/base  ## OUT to a training format: TO=llasa-trainer|llasa-memmap|… TOKENIZER=… [ARGS=]
+	$(RUN) -m pipeline export $(OUT) --to $(TO) --tokenizer $(TOKENIZER) $(ARGS)
+
+push: .venv/base  ## OUT to the Hugging Face Hub: REPO=USER/NAME [ARGS=--private]
+	$(RUN) -m pipeline push $(OUT) $(REPO) $(ARGS)
+
+speak: .venv/tts  ## a LLASA model says TEXT="…": [ARGS=-o hello.wav --model …]
+	$(RUN) -m pipeline speak "$(TEXT)" $(ARGS)
+
+ui: .venv/tts  ## the web page on this machine: [ARGS="MODEL --codec …"]
+	$(RUN) gradio_tts_ui.py $(ARGS)
+
+bench: .venv/all  ## every benchmark that this machine can run; results in benchmarks/results/
+	for name in feed encode end_to_end plan validate speak; do $(RUN) -m benchmarks.$$name || exit 1; done
+
+parity: .venv/all  ## the original xcodec2 package gives the same codes
+	$(RUN) tools/parity.py
+
+sample-models: .venv/all  ## train the sample codec and LLASA again (hours on a CPU)
+	$(RUN) tools/train_sample_models.py $(ARGS)
 
 test: lint types tests  ## lint, types and every test
 
@@ -41,13 +65,18 @@ env: .venv/all  ## the whole environment, extras and tools included
 	$(PYTHON) -m venv .venv
 
 .venv/base: .venv/bin/python pyproject.toml constraints.txt
-	@echo "installing what the pipeline needs into .venv (torch is large: some minutes)"
-	$(INSTALL) --editable .
+	@echo "installing the pipeline's packages into .venv (torch is large: some minutes the first time)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+.venv/tts .venv/validate: .venv/base
+	@echo "installing what the $(@F) stage needs"
+	@$(INSTALL) --editable '.[$(@F)]'
 	@touch $@
 
 .venv/all: .venv/base
 	@echo "installing the extras and the tools that the tests need"
-	$(INSTALL) --editable '.[$(EXTRAS)]'
+	@$(INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@
 
-EXTRAS = dev
+EXTRAS = tts,onnx,validate,ray,dev
