@@ -120,3 +120,9 @@ def llama_tokenizer() -> Any:
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
     )
+
+
+def make_empty(dataset: Dataset, shard: int) -> None:
+    """Redo a shard as one whose clips were all rejected."""
+    marks = {"inputs": "0" * 16, "codec": CODEC, "timings": {}}
+    write_shard(dataset.files(shard), SCHEMA.empty_table(), [], marks)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from publish_helpers import CODEC, make_dataset, row
+from publish_helpers import CODEC, make_dataset, make_empty, row
 
 from pipeline.publish import card
 from pipeline.publish.sections import shareable
@@ -54,7 +54,7 @@ def test_columns_the_corpus_does_not_have_are_not_there(form: str, tmp_path: Pat
     assert loaded.column_names == columns
 
 
-@pytest.mark.parametrize("form", ["jsonl", "arrow"])
+@pytest.mark.parametrize("form", FORMS)
 def test_a_dataset_without_rows_streams_none_and_says_why_it_is_empty(form: str, tmp_path: Path) -> None:
     write_card(make_dataset(tmp_path / "out", [], form, rejected=3))
     assert list(datasets.load_dataset(str(tmp_path / "out"), split="train", streaming=True)) == []
@@ -128,3 +128,13 @@ def test_settings_in_a_card_do_not_name_the_folders_of_a_machine() -> None:
         "corpus": {"audio": "clips", "text": "t.txt"},
         "codec": {"name": CODEC["name"]},
     }
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_shard_whose_clips_were_all_rejected_does_not_stop_loading(form: str, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "out", ROWS, form, shard_size=5)
+    make_empty(dataset, 1)
+    write_card(dataset)
+    loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"), split="train")
+    assert loaded.to_list() == ROWS[:5]
+    assert list(datasets.load_dataset(str(tmp_path / "out"), split="train", streaming=True)) == ROWS[:5]

@@ -153,7 +153,8 @@ class _Lot:
 
 def _lots(dataset: Dataset, columns: tuple[str, ...]) -> Iterator[pa.Table]:
     """The finished rows, at most `ROWS_PER_LOT` at a time."""
-    for table in dataset.tables(columns):
+    for state in dataset.states():
+        table = dataset.table(state.shard, [name for name in columns if name in state.columns])
         for start in range(0, len(table), ROWS_PER_LOT):
             yield table.slice(start, ROWS_PER_LOT)
 

@@ -8,11 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.files import write_text
 from pipeline.rows import OPTIONAL, SCHEMA, schema
@@ -36,9 +34,7 @@ def yaml_features(names: Sequence[str], embeds_audio: bool) -> list[dict[str, An
 
 def columns(dataset: Dataset) -> tuple[str, ...]:
     """The columns of the finished shards' rows, in the order of `rows.SCHEMA`."""
-    found: set[str] = set()
-    for state in dataset.states():
-        found.update(_columns_of(dataset.files(state.shard).data, dataset.form))
+    found = {name for state in dataset.states() for name in state.columns if state.rows}
     found = found or set(SCHEMA.names) - set(OPTIONAL)
     return tuple(name for name in SCHEMA.names if name in found)
 
@@ -78,15 +74,3 @@ def _json_feature(kind: pa.DataType) -> dict[str, Any]:
     if pa.types.is_list(kind):
         return {"feature": _json_feature(kind.value_type), "_type": "List"}
     return {"dtype": DTYPES[kind], "_type": "Value"}
-
-
-def _columns_of(path: Path, form: str) -> Sequence[str]:
-    """What a shard's file has, without reading its rows; nothing for an empty JSONL file."""
-    if form == "jsonl":
-        with path.open(encoding="utf-8") as file:
-            line = file.readline()
-        return tuple(json.loads(line)) if line else ()
-    if form == "arrow":
-        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as reader:
-            return tuple(reader.schema.names)
-    return tuple(pq.read_schema(path).names)

@@ -22,6 +22,15 @@ CODEC_LICENCES = {  # where a checkpoint does not name its own
     "xcodec2": "CC-BY-NC-4.0",  # https://huggingface.co/HKUSTAudio/xcodec2
     "neucodec": "Apache-2.0",  # https://huggingface.co/neuphonic/neucodec
 }
+CODEC = {  # what is said of it, and in which words
+    "name": "name",
+    "licence": "licence of the weights",
+    "precision": "precision of the encoding",
+    "codebook_size": "codebook entries",
+    "sample_rate": "sample rate, Hz",
+    "hop_length": "samples a code",
+    "fingerprint": "fingerprint of weights and configuration",
+}
 COLUMNS = {
     "id": "the utterance's name in its corpus",
     "text": "transcript",
@@ -162,9 +171,10 @@ def _shares(title: str, seconds: Mapping[str, float]) -> str:
 
 def _codec(codecs: Sequence[Mapping[str, Any]]) -> str:
     lines = [
-        f"| {key.replace('_', ' ')} | {_cell(_shown(value))} |"
+        f"| {meaning} | {_cell(_shown(codec[key]))} |"
         for codec in codecs
-        for key, value in codec.items()
+        for key, meaning in CODEC.items()
+        if key in codec
     ]
     if not lines:
         return ""
