@@ -62,7 +62,8 @@ tests: .venv/all  ## every test
 env: .venv/all  ## the whole environment, extras and tools included
 
 .venv/bin/python:
-	$(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'
+	@$(PYTHON) -m venv .venv
 
 .venv/base: .venv/bin/python pyproject.toml constraints.txt
 	@echo "installing the pipeline's packages into .venv (torch is large: some minutes the first time)"
