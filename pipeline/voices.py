@@ -24,15 +24,21 @@ def voice_of_row(root: Path, row: str | None, codec: Codec) -> Voice:
     states = dataset.states()
     if not states or row is None:
         raise UsageError(f"name a row of {root} with --row: the id of a clip in it")
-    made_by = states[0].codec
-    if made_by["fingerprint"] != codec.fingerprint:
-        raise UsageError(
-            f"the codes of {root} were made by the codec {made_by['name']} and mean nothing to {codec.name}: "
-            "give that one as --codec"
-        )
+    check_codec(dataset, codec)
     for table in dataset.tables(["id", "text", "code"]):
         found = table["id"].to_pylist().index(row) if row in set(table["id"].to_pylist()) else None
         if found is not None:
             codes = np.asarray(table["code"][found].as_py(), dtype=np.uint16)
             return Voice(table["text"][found].as_py(), codes)
     raise UsageError(f"{root} has no row {row!r}")
+
+
+def check_codec(dataset: Dataset, codec: Codec) -> None:
+    """UsageError unless the codec is the one that made the dataset's codes."""
+    states = dataset.states()
+    made_by = states[0].codec if states else {"fingerprint": codec.fingerprint}
+    if made_by["fingerprint"] != codec.fingerprint:
+        raise UsageError(
+            f"the codes of {dataset.root} were made by the codec {made_by['name']} and mean nothing to "
+            f"{codec.name}: give that one as --codec"
+        )

@@ -1,0 +1,40 @@
+"""Small things that every tab's callbacks share: errors as messages, queues, how codes are shown."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import PipelineError
+
+MODEL = "model"  # the queue of all that uses the model: one at a time, the others wait and see their place
+SHOWN_CODES = 2000
+
+
+def told(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """The callback, with the user's errors shown as messages on the page."""
+
+    @functools.wraps(callback)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        import gradio as gr
+
+        try:
+            return callback(*args, **kwargs)
+        except PipelineError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return wrapped
+
+
+def listed(codes: np.ndarray) -> str:
+    """Codes for reading: `‹12 345 …›`, the first SHOWN_CODES of them."""
+    more = f" … (+{len(codes) - SHOWN_CODES:,})" if len(codes) > SHOWN_CODES else ""
+    return " ".join(map(str, codes[:SHOWN_CODES].tolist())) + more
+
+
+def sound(waveform: np.ndarray, sample_rate: int) -> tuple[int, np.ndarray]:
+    """A float waveform as the 16-bit samples that a player takes."""
+    return sample_rate, (np.clip(waveform, -1, 1) * 32767).astype(np.int16)

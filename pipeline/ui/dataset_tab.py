@@ -1,0 +1,135 @@
+"""The third tab: a finished dataset, to search, to hear before and after the codec, with what was left out.
+
+Sound is read by the rows' own locators and sent as samples: no path comes from the browser, none is served.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.audio import AudioError, decode
+from pipeline.config import CorpusSettings
+from pipeline.corpus import open_corpus
+from pipeline.errors import PipelineError, UsageError
+from pipeline.llasa.prompt import Voice
+from pipeline.shards import Dataset
+from pipeline.ui import words
+from pipeline.ui.callbacks import MODEL, listed, sound, told
+from pipeline.ui.speak_tab import SpeakTab
+from pipeline.ui.studio import Studio
+from pipeline.voices import check_codec
+
+SHOWN = 50  # rows, and rejections
+MOST_SECONDS = 60.0  # of a source that are sent
+DEADLINE = 30.0
+COLUMNS = ["id", "text", "duration", "code", "audio"]
+
+
+class DatasetTab:
+    """Builds the tab of one dataset and answers its events."""
+
+    def __init__(self, studio: Studio, i18n: Any, root: Path, speak_tab: SpeakTab) -> None:
+        self.studio, self.dataset = studio, Dataset(root)
+        self.rows_in_all = sum(state.rows for state in self.dataset.states())
+        self._source: Any = None
+        self.query = gr.Textbox(label=i18n("search"), elem_id="search")
+        self.found = gr.Textbox(show_label=False, container=False, interactive=False, elem_id="found")
+        self.table = gr.Dataframe(label=i18n("rows"), interactive=False, wrap=True, elem_id="rows")
+        with gr.Row(elem_classes="columns"):
+            before = gr.Audio(
+                label=i18n("source_audio"), interactive=False, elem_id="row_source", min_width=280
+            )
+            after = gr.Audio(
+                label=i18n("decoded_audio"), interactive=False, elem_id="row_decoded", min_width=280
+            )
+        codes = gr.Textbox(label=i18n("codes"), interactive=False, lines=2, max_lines=5, elem_id="row_codes")
+        chosen = gr.State(None)
+        use = gr.Button(i18n("use_voice"), elem_id="use_voice")
+        self.rejected = gr.Dataframe(label=i18n("rejected"), interactive=False, wrap=True, elem_id="rejected")
+        self.query.submit(self.search, self.query, [self.table, self.found, self.rejected], queue=False)
+        self.table.select(
+            self.listen,
+            self.table,
+            [before, after, codes, chosen],
+            concurrency_id=MODEL,
+            concurrency_limit=1,
+        )
+        use.click(self.use_voice, chosen, [speak_tab.row_voice, speak_tab.row_label], queue=False)
+
+    @told
+    def search(self, query: str, request: gr.Request) -> tuple[Any, ...]:
+        """The first rows, and the first rejections, that hold the words."""
+        rows = list(islice(self._matches(query), SHOWN))
+        needle = query.strip().lower()
+        rejections = (
+            [one["id"], one["reason"], one["detail"]]
+            for one in self.dataset.rejections()
+            if needle in f"{one['id']} {one['reason']} {one['detail']}".lower()
+        )
+        found = words.say(request, "found", count=len(rows), total=self.rows_in_all)
+        return (
+            {"headers": words.columns(request, "rows"), "data": rows},
+            found,
+            {"headers": words.columns(request, "rejected"), "data": list(islice(rejections, SHOWN))},
+        )
+
+    @told
+    def listen(self, table: Any, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
+        """Source and decoded sound, codes, and the voice of the row that was chosen."""
+        if self.studio.loading:
+            raise UsageError(words.say(request, "not_ready"))
+        speaker = self.studio.speaker()
+        row = self._row(str(event.row_value[0]))
+        codes = np.asarray(row["code"], dtype=np.uint16)
+        check_codec(self.dataset, speaker.codec)
+        try:
+            source = sound(*self._read(row["audio"]))
+        except (PipelineError, AudioError, OSError) as error:
+            gr.Warning(words.say(request, "no_source", error=getattr(error, "detail", str(error))))
+            source = None
+        decoded = sound(speaker.decode(codes), speaker.sample_rate)
+        return source, decoded, listed(codes), Voice(row["text"], codes)
+
+    @told
+    def use_voice(self, chosen: Voice | None, request: gr.Request) -> tuple[Any, ...]:
+        """The chosen row as the voice of the first tab."""
+        if chosen is None:
+            raise UsageError(words.say(request, "no_clip"))
+        return chosen, gr.Textbox(value=chosen.text, visible=True)
+
+    def _matches(self, query: str) -> Any:
+        needle = query.strip()
+        for table in self.dataset.tables(["id", "text", "duration", "code"]):
+            kept = table.filter(_mask(table, needle)) if needle else table
+            for row in kept.slice(0, SHOWN).to_pylist():
+                yield [row["id"], row["text"], round(row["duration"], 2), len(row["code"])]
+
+    def _row(self, identifier: str) -> dict[str, Any]:
+        for table in self.dataset.tables():
+            kept = table.filter(pc.equal(table["id"], identifier))
+            if len(kept):
+                return dict(kept.slice(0, 1).to_pylist()[0])
+        raise UsageError(f"the dataset has no row {identifier!r}")
+
+    def _read(self, locator: str) -> tuple[np.ndarray, int]:
+        """The sound that a row was made from; where it is cut from a longer recording, that."""
+        if self._source is None:
+            settings = CorpusSettings(**self.dataset.settings["corpus"])
+            self._source = open_corpus(settings).source
+        opened = self._source.open(locator)
+        waveform, rate = decode(opened, max_seconds=MOST_SECONDS, deadline_seconds=DEADLINE)
+        return waveform.numpy(), rate
+
+
+def _mask(table: pa.Table, needle: str) -> Any:
+    return pc.or_(
+        pc.match_substring(table["text"], needle, ignore_case=True),
+        pc.match_substring(table["id"], needle, ignore_case=True),
+    )

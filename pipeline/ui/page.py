@@ -1,0 +1,77 @@
+"""The page: its tabs, its looks, and how it is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipeline.ui import words
+from pipeline.ui.codec_tab import CodecTab
+from pipeline.ui.dataset_tab import DatasetTab
+from pipeline.ui.speak_tab import SpeakTab
+from pipeline.ui.studio import Studio
+
+LARGEST_UPLOAD = "20mb"
+WAITING = 32  # requests in the queue; more are turned away
+LOOK_AGAIN = 0.5  # seconds between looks at whether the model is loaded
+CSS = """
+.gradio-container {max-width: 1200px !important; margin: auto}
+@media (max-width: 700px) {.columns {flex-direction: column !important}}
+"""
+
+
+def build(studio: Studio, *, dataset: Path | None, mode: str) -> gr.Blocks:
+    """The page over a studio; `mode`: how text is normalised."""
+    i18n = words.translations()
+    with gr.Blocks(title="LLASA", analytics_enabled=False) as page:
+        state = gr.Markdown(elem_id="state")
+        with gr.Tab(i18n("speak"), id="speak"):
+            speak_tab = SpeakTab(studio, i18n, mode)
+        with gr.Tab(i18n("codec"), id="codec"):
+            CodecTab(studio, i18n)
+        with gr.Tab(i18n("dataset"), id="dataset"):
+            if dataset is None:
+                gr.Markdown(i18n("no_dataset"))
+            else:
+                tab = DatasetTab(studio, i18n, dataset, speak_tab)
+                page.load(tab.search, tab.query, [tab.table, tab.found, tab.rejected], queue=False)
+        timer = gr.Timer(LOOK_AGAIN)
+
+        def look(request: gr.Request) -> tuple[str, Any]:
+            return _state(studio, request), gr.Timer(active=studio.loading)
+
+        page.load(look, None, [state, timer], queue=False, show_progress="hidden")
+        timer.tick(look, None, [state, timer], queue=False, show_progress="hidden")
+    page.i18n_of_page = i18n
+    return page
+
+
+def serve(page: gr.Blocks, *, host: str, port: int | None, share: bool, wait: bool = True) -> tuple[Any, str]:
+    """Serve the page; returns its server and its address. Only what gradio itself stored can be fetched."""
+    page.queue(max_size=WAITING, api_open=False)
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        prevent_thread_lock=not wait,
+        max_file_size=LARGEST_UPLOAD,
+        show_error=True,
+        quiet=not wait,
+        i18n=page.i18n_of_page,
+        theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
+        css=CSS,
+        footer_links=[],
+        ssr_mode=False,
+        pwa=False,
+    )
+    return page, address
+
+
+def _state(studio: Studio, request: gr.Request) -> str:
+    if studio.loading:
+        return words.say(request, "loading")
+    if studio.error is not None:
+        return words.say(request, "failed", error=studio.error)
+    return words.say(request, "ready", model=studio.model, seconds=studio.seconds)

@@ -1,0 +1,206 @@
+"""The first tab: text to speech, with a reference clip, and many lines at once."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from pipeline.errors import UsageError
+from pipeline.llasa.normalise import normalise
+from pipeline.llasa.prompt import Voice
+from pipeline.llasa.sampling import Sampling
+from pipeline.llasa.speaking import Speaker, Speech
+from pipeline.ui import words
+from pipeline.ui.callbacks import MODEL, listed, sound, told
+from pipeline.ui.pictures import spectrogram
+from pipeline.ui.studio import Studio
+
+MOST_CHARACTERS = 4000  # of a text
+MOST_LINES = 64
+
+
+class SpeakTab:
+    """Builds the tab and answers its events. `row_voice` is where the dataset tab puts a voice."""
+
+    def __init__(self, studio: Studio, i18n: Any, mode: str) -> None:
+        self.studio, self.mode = studio, mode
+        with gr.Row(elem_classes="columns"):
+            with gr.Column(min_width=320):
+                self._build_inputs(i18n)
+            with gr.Column(min_width=320):
+                self._build_outputs(i18n)
+        self._build_batch(i18n)
+        self._connect()
+
+    def _build_inputs(self, i18n: Any) -> None:
+        self.text = gr.Textbox(
+            label=i18n("text"),
+            placeholder=i18n("text_hint"),
+            lines=4,
+            max_length=MOST_CHARACTERS,
+            elem_id="text",
+        )
+        self.normalised = gr.Textbox(label=i18n("normalised"), interactive=False, elem_id="normalised")
+        with gr.Row():
+            self.generate = gr.Button(i18n("generate"), variant="primary", elem_id="generate")
+            self.stop = gr.Button(i18n("stop"), variant="stop", elem_id="stop")
+        gr.Examples([[one] for one in words.EXAMPLES], [self.text], label=i18n("samples"))
+        with gr.Accordion(i18n("voice"), open=False, elem_id="voice"):
+            self.reference = gr.Audio(label=i18n("reference"), type="filepath", elem_id="reference")
+            self.transcript = gr.Textbox(label=i18n("transcript"), elem_id="transcript")
+            self.row_voice = gr.State(None)
+            self.row_label = gr.Textbox(
+                label=i18n("row_voice"), interactive=False, visible=False, elem_id="row_voice"
+            )
+        with gr.Accordion(i18n("sampling"), open=False):
+            usual = Sampling()
+            self.sampling = [
+                gr.Slider(
+                    0, 2, usual.temperature, step=0.05, label=i18n("temperature"), elem_id="temperature"
+                ),
+                gr.Slider(0.05, 1, usual.top_p, step=0.05, label=i18n("top_p")),
+                gr.Slider(0, 500, usual.top_k, step=1, label=i18n("top_k")),
+                gr.Slider(1, 2, usual.repetition_penalty, step=0.05, label=i18n("penalty")),
+                gr.Slider(25, 2000, usual.max_codes, step=25, label=i18n("max_codes"), elem_id="max_codes"),
+                gr.Number(None, precision=0, minimum=0, label=i18n("seed"), elem_id="seed"),
+            ]
+
+    def _build_outputs(self, i18n: Any) -> None:
+        self.status = gr.Textbox(label=i18n("status"), interactive=False, lines=3, elem_id="status")
+        self.audio = gr.Audio(label=i18n("speech"), interactive=False, elem_id="speech", buttons=["download"])
+        self.picture = gr.Image(
+            label=i18n("spectrogram"), interactive=False, height=220, elem_id="spectrogram", buttons=[]
+        )
+        self.codes = gr.Textbox(
+            label=i18n("codes"), interactive=False, lines=3, max_lines=6, elem_id="codes", buttons=["copy"]
+        )
+
+    def _build_batch(self, i18n: Any) -> None:
+        with gr.Accordion(i18n("batch"), open=False, elem_id="batch"):
+            self.lines = gr.Textbox(label=i18n("lines"), lines=4, elem_id="lines")
+            self.generate_lines = gr.Button(i18n("generate_lines"), elem_id="generate_lines")
+            self.results = gr.Dataframe(
+                label=i18n("results"), interactive=False, wrap=True, elem_id="results"
+            )
+            self.download = gr.File(label=i18n("download"), interactive=False)
+
+    def _connect(self) -> None:
+        voice = [self.reference, self.transcript, self.row_voice]
+        self.text.change(
+            lambda text: normalise(text, self.mode),
+            self.text,
+            self.normalised,
+            queue=False,
+            show_progress="hidden",
+        )
+        one = {"concurrency_id": MODEL, "concurrency_limit": 1}
+        outputs = [self.status, self.audio, self.picture, self.codes]
+        self.generate.click(self.speak, [self.text, *voice, *self.sampling], outputs, **one)
+        self.generate_lines.click(
+            self.speak_lines,
+            [self.lines, *voice, *self.sampling],
+            [self.status, self.results, self.download],
+            **one,
+        )
+        self.stop.click(self._stop, queue=False)
+
+    @told
+    def speak(self, text: str, *rest: Any, request: gr.Request) -> tuple[Any, ...]:
+        """Status, audio, spectrogram and codes of a text. `rest`: the voice's inputs, then the sampling's."""
+        spoken, stopped = self._spoken([text], rest, request)
+        one = spoken[0]
+        picture = spectrogram(one.waveform) if len(one.waveform) else None
+        return (
+            report(request, spoken, stopped),
+            sound(one.waveform, one.sample_rate),
+            picture,
+            listed(one.codes),
+        )
+
+    @told
+    def speak_lines(self, lines: str, *rest: Any, request: gr.Request) -> tuple[Any, ...]:
+        """Status, table of results and a zip of the sound of each line."""
+        texts = [line.strip() for line in lines.splitlines() if line.strip()]
+        if len(texts) > MOST_LINES:
+            raise UsageError(words.say(request, "too_many", count=len(texts), most=MOST_LINES))
+        spoken, stopped = self._spoken(texts or [""], rest, request)
+        rows = [[one.text, round(one.seconds, 2), len(one.codes)] for one in spoken]
+        table = {"headers": words.columns(request, "lines"), "data": rows}
+        return report(request, spoken, stopped), table, _zipped(spoken)
+
+    def _spoken(
+        self, texts: list[str], rest: tuple[Any, ...], request: gr.Request
+    ) -> tuple[list[Speech], bool]:
+        """The speeches, and whether they were stopped."""
+        if self.studio.loading:
+            raise UsageError(words.say(request, "not_ready"))
+        speaker = self.studio.speaker()
+        stopped = self.studio.begin(str(request.session_hash))
+        reference, transcript, row_voice, *sampling = rest
+        shown = gr.Progress()
+
+        def progress(done: int, codes: int) -> bool:
+            shown((done, None), desc=words.say(request, "working", done=done, codes=codes), unit="")
+            return not stopped()
+
+        voice = self._voice(speaker, reference, transcript, row_voice)
+        settings = _sampling(*sampling)
+        spoken = speaker.speak(texts, sampling=settings, voice=voice, mode=self.mode, progress=progress)
+        return spoken, stopped()
+
+    def _voice(
+        self, speaker: Speaker, reference: str | None, transcript: str, row_voice: Voice | None
+    ) -> Voice | None:
+        if reference is None:
+            return row_voice
+        return speaker.voice_of_clip(Path(reference), transcript, self.mode)
+
+    def _stop(self, request: gr.Request) -> None:
+        self.studio.stop(str(request.session_hash))
+
+
+def report(request: gr.Request, spoken: list[Speech], stopped: bool) -> str:
+    """The status line of speech that is done: how long it took, and where the time went."""
+    timings = spoken[0].timings
+    codes = sum(len(one.codes) for one in spoken)
+    first = words.say(request, "stopped" if stopped else "done", total=timings.total)
+    figures = words.say(
+        request,
+        "figures",
+        codes=codes,
+        rate=codes / max(timings.generating, 1e-9),
+        factor=sum(one.seconds for one in spoken) / max(timings.total, 1e-9),
+        tokenising=timings.tokenising,
+        generating=timings.generating,
+        extracting=timings.extracting,
+        decoding=timings.decoding,
+        seed=spoken[0].seed,
+    )
+    cut = not stopped and not all(one.ended for one in spoken)
+    return f"{first}\n{figures}{words.say(request, 'cut') if cut else ''}"
+
+
+def _sampling(
+    temperature: float, top_p: float, top_k: float, penalty: float, max_codes: float, seed: float | None
+) -> Sampling:
+    drawn = None if seed is None else int(seed)
+    return Sampling(temperature, top_p, int(top_k), penalty, int(max_codes), drawn)
+
+
+def _zipped(spoken: list[Speech]) -> str:
+    import soundfile
+
+    folder = Path(tempfile.mkdtemp(prefix="llasa-"))
+    archive = folder / "speech.zip"
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for number, one in enumerate(spoken, 1):
+            path = folder / f"{number:04d}.wav"
+            soundfile.write(path, np.clip(one.waveform, -1, 1), one.sample_rate)
+            zipped.write(path, path.name)
+            path.unlink()
+    return str(archive)
