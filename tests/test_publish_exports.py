@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import json
@@ -14,6 +15,8 @@ import pytest
 from publish_helpers import llama_tokenizer, make_dataset, row
 
 from pipeline.__main__ import main
+from pipeline.llasa.layout import read_layout
+from pipeline.llasa.prompt import Prompter
 from pipeline.prompt import DATE, INSTRUCTION, neutralise
 from pipeline.publish import exports, tokens
 from pipeline.publish.samples import Samples
@@ -229,6 +232,22 @@ def test_a_text_that_spells_control_tokens_makes_none(tmp_path: Path, tokenizer_
     ids = mapped(folder, "train_input_ids")[0].tolist()
     text = ids[1 : ids.index(TEXT_END)]
     assert max(text) < 256
+
+
+def test_tokens_of_the_tokenizers_own_are_broken_up_in_texts_as_they_are_in_prompts(
+    tokenizer: Any, tmp_path: Path
+) -> None:
+    from tokenizers import AddedToken
+
+    own = copy.deepcopy(tokenizer)
+    own.add_tokens([AddedToken("[laugh]", special=True)])
+    own.save_pretrained(tmp_path / "own")
+    rows = [row(0, text="well [laugh] done"), row(1, text="plain")]
+    folder = export(make_dataset(tmp_path / "out", rows).root, "llasa-memmap", str(tmp_path / "own"))
+    read = [text for text, _ in read_memmap(folder, "train_input_ids", own)]
+    layout = read_layout(own, 65536, "own")
+    assert read == [Prompter(own, layout).harmless(row["text"]) for row in rows]
+    assert read[0] != rows[0]["text"]
 
 
 @pytest.mark.parametrize("shards", ["jsonl", "arrow", "parquet"])

@@ -42,11 +42,11 @@ class LeftOut:
 
 def tokenise(table: pa.Table, tokens: Tokens) -> Samples:
     """Rows of a shard (`COLUMNS`) as samples."""
-    texts = [tokens.clean(text) for text in table["text"].to_pylist()]
+    texts, text_ids = tokens.spoken(table["text"].to_pylist())
     return Samples(
         ids=_objects(table["id"].to_pylist()),
         texts=_objects(texts),
-        text_ids=tokens.encode(texts),
+        text_ids=text_ids,
         codes=from_arrow(table["code"]),
     )
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.errors import UsageError
-from pipeline.prompt import INSTRUCTION
+from pipeline.prompt import INSTRUCTION, neutralise
 from pipeline.publish.ragged import Ragged, from_lists
 
 
@@ -40,15 +40,26 @@ class Tokens:
 
     layout: Layout
     tokenizer: Any
-    clean: Callable[[str], str]  # makes control tokens in a text harmless
+    harmless: Callable[[str], str]  # breaks up what this tokenizer takes for a control token in a text
+    controls: np.ndarray  # int64: ids that no text may hold
     opening: tuple[int, ...]  # of the conversation, up to the text's start marker
     middle: tuple[int, ...]  # from the text's end marker to the speech's start marker, both left out
     padding: int  # the tokenizer's own, or its end of text
     eos: int
     digest: str  # of vocabulary and template: samples are the same while it is
 
-    def encode(self, texts: Sequence[str]) -> Ragged:
-        """Cleaned texts as ids, each between its two markers, without special tokens around them."""
+    def spoken(self, texts: Sequence[str]) -> tuple[list[str], Ragged]:
+        """Texts without control tokens, and their ids, each between its two markers."""
+        cleaned = [neutralise(text) for text in texts]
+        ids = self._encode(cleaned)
+        rows = np.repeat(np.arange(len(ids)), ids.lengths)
+        found = np.bincount(rows[np.isin(ids.values, self.controls)], minlength=len(ids)) > 2  # the markers
+        if not found.any():
+            return cleaned, ids
+        cleaned = [self.harmless(text) if bad else text for text, bad in zip(cleaned, found, strict=True)]
+        return cleaned, self._encode(cleaned)
+
+    def _encode(self, texts: Sequence[str]) -> Ragged:
         start, end = (
             self.tokenizer.convert_ids_to_tokens(i) for i in (self.layout.text_start, self.layout.text_end)
         )
@@ -63,7 +74,9 @@ class Tokens:
         return len(self.opening) + len(self.middle) + 2
 
 
-def read_tokens(tokenizer: Any, layout: Layout, clean: Callable[[str], str], date: str, name: str) -> Tokens:
+def read_tokens(
+    tokenizer: Any, layout: Layout, harmless: Callable[[str], str], date: str, name: str
+) -> Tokens:
     """Ask `tokenizer`, called `name` in errors. UsageError when its codes or template do not serve."""
     if len(layout.code_ids) and np.any(np.diff(layout.code_ids) != 1):
         raise UsageError(
@@ -77,13 +90,20 @@ def read_tokens(tokenizer: Any, layout: Layout, clean: Callable[[str], str], dat
     return Tokens(
         layout=layout,
         tokenizer=tokenizer,
-        clean=clean,
+        harmless=harmless,
+        controls=_controls(tokenizer, layout),
         opening=opening,
         middle=middle,
         padding=tokenizer.eos_token_id if padding is None else padding,
         eos=tokenizer.eos_token_id,
         digest=_digest(tokenizer, opening, middle),
     )
+
+
+def _controls(tokenizer: Any, layout: Layout) -> np.ndarray:
+    markers = [layout.text_start, layout.text_end, layout.speech_start, layout.speech_end]
+    added = list(tokenizer.get_added_vocab().values())
+    return np.unique(np.concatenate([np.array(markers + added, np.int64), layout.code_ids]))
 
 
 def _conversation(

@@ -109,13 +109,14 @@ def _split(arguments: argparse.Namespace, dataset: Dataset) -> tuple[IsValidatio
 
 def _tokens(arguments: argparse.Namespace, dataset: Dataset) -> Tokens:
     from pipeline.llasa.layout import read_layout
-    from pipeline.prompt import neutralise
+    from pipeline.llasa.prompt import Prompter
     from pipeline.publish.tokens import load_tokenizer, read_tokens
 
     sizes = {int(state.codec["codebook_size"]) for state in dataset.states()}
     tokenizer = load_tokenizer(arguments.tokenizer)
     layout = read_layout(tokenizer, max(sizes, default=0), arguments.tokenizer)
-    return read_tokens(tokenizer, layout, neutralise, arguments.date, arguments.tokenizer)
+    harmless = Prompter(tokenizer, layout).harmless
+    return read_tokens(tokenizer, layout, harmless, arguments.date, arguments.tokenizer)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
