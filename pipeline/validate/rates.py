@@ -62,7 +62,8 @@ class Expected:
 
 def count_units(texts: pa.Array, japanese: np.ndarray) -> np.ndarray:
     """Letters and digits of each text, float32 (rows,); in `japanese` rows the estimated morae."""
-    units = pc.count_substring_regex(texts, LETTERS).to_numpy(zero_copy_only=False).astype(np.float32)
+    letters: np.ndarray = pc.count_substring_regex(texts, LETTERS).to_numpy(zero_copy_only=False)
+    units: np.ndarray = letters.astype(np.float32)
     if japanese.any():
         chosen = texts.filter(pa.array(japanese))
         kana, small, kanji = (

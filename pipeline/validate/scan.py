@@ -93,7 +93,7 @@ class Scanner:
                 repeated = np.array([row for row, _ in found.examples], np.int64)
                 self._suspects.add(f"duplicate_{name}", repeated, BROKEN / 2)
         self._scan.texts.finish()
-        self._scan.faults += self._scan.codes.faults
+        self._scan.faults.update(self._scan.codes.faults)  # += would drop the zeros
         return self._scan
 
     def _shard(self, state: State) -> int:

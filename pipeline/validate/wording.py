@@ -1,0 +1,87 @@
+"""What figures, rules and outcomes are called for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+OUTCOMES = ("failed", "unsure", "passed", "skipped")
+VERDICTS = {
+    "pass": "A model trained on this can speak well.",
+    "fail": "Do not train on this yet.",
+}
+TOTALS = ("rows_unaccounted", "shards_unfinished", "shards_of_another_plan", "files_damaged")
+REASONS = {
+    "missing_value": "without id, text or codes",
+    "code_outside_codebook": "codes that the codebook lacks",
+    "token_ids_as_codes": "token ids of the language model instead of codes",
+    "wrong_code_count": "another number of codes than the audio gives",
+    "one_code_short": "of these: the last code is missing",
+    "not_in_plan": "not in the plan",
+    "text_differs_from_plan": "another text than the plan",
+    "audio_differs_from_plan": "another recording than the plan",
+    "may_exceed_training_length": "perhaps too long for training (give --tokenizer)",
+    "exceeds_training_length": "too long for training",
+    "long_run_of_one_code": "one code goes on and on",
+    "stuck_tail": "one code goes on to the end",
+    "loop": "codes repeat in a loop",
+    "speech_too_slow_for_text": "little text for so much speech",
+    "speech_too_fast_for_text": "much text for so little speech",
+    "duplicate_id": "an id that an earlier row has",
+    "duplicate_audio": "a recording that an earlier row has",
+    "duplicate_text": "a text that an earlier row has (fine between speakers)",
+    "duplicate_codes": "the codes of an earlier row",
+    "codes_of_something_else": "codes that this clip does not give",
+    "decoded_is_not_its_source": "decoded audio is not like its source",
+    "other_words_are_heard": "other words are heard than written",
+    "source_cannot_be_decoded": "the source cannot be decoded now",
+    "clipped": "clipped",
+    "dc_offset": "offset",
+    "little_speech": "hardly any speech",
+    "faint": "very quiet",
+    "rows_unaccounted": "planned, but neither row nor rejected",
+    "shards_unfinished": "shards that are not finished",
+    "shards_of_another_plan": "shards made from another plan",
+    "files_damaged": "files that are damaged or missing",
+}
+FIGURES = {
+    "log_mel": "Log-mel distance, dB",
+    "stft": "Multi-resolution STFT distance",
+    "mel_correlation": "Correlation of mel movements",
+    "rows_matched": "Rows that sound like their source",
+    "stoi": "Intelligibility (STOI)",
+    "pesq_wb": "PESQ, wide band",
+    "pesq_nb": "PESQ, narrow band",
+    "mos_source": "Distill-MOS of the source",
+    "mos_decoded": "Distill-MOS, decoded",
+    "mos_drop": "Distill-MOS, fall",
+    "speaker_similarity": "Speaker similarity (a weak measure)",
+    "word_errors_source": "Word error rate, source",
+    "word_errors_decoded": "Word error rate, decoded",
+    "character_errors_source": "Character error rate, source",
+    "character_errors_decoded": "Character error rate, decoded",
+    "error_rise": "Error rate, rise",
+    "rows_with_other_words": "Rows in which other words are heard",
+    "errors_spoken": "Error rate, spoken by the model",
+    "ended": "Texts that the model ended by itself",
+    "duration_ratio": "Spoken duration, of the source's",
+    "speech": "Share of speech",
+    "rms": "Level, dBFS",
+    "loudness": "Loudness, LUFS",
+    "bandwidth": "Bandwidth, Hz",
+    "rows_narrow": "Rows in telephone band",
+}
+
+
+def number(value: float | None) -> str:
+    """A figure in four digits at most; a dash where there is none."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def reason(suspect: Mapping[str, Any], name: str) -> str:
+    """A suspect's reason with its figure, where it has one."""
+    value = suspect["values"].get(name)
+    said = REASONS.get(name, name)
+    return said if value is None else f"{said} ({number(value)})"
