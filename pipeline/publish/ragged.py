@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +34,7 @@ class Ragged:
 def from_lists(rows: Sequence[Sequence[int]]) -> Ragged:
     """Lists of token ids."""
     lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
-    values = np.fromiter((value for row in rows for value in row), np.int32, int(lengths.sum()))
+    values = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
     return Ragged(values, lengths)
 
 

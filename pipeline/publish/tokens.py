@@ -63,10 +63,9 @@ class Tokens:
         start, end = (
             self.tokenizer.convert_ids_to_tokens(i) for i in (self.layout.text_start, self.layout.text_end)
         )
-        encoded = self.tokenizer(
-            [f"{start}{text}{end}" for text in texts], add_special_tokens=False, return_attention_mask=False
-        )
-        return from_lists(encoded["input_ids"])
+        wrapped = [f"{start}{text}{end}" for text in texts]
+        encoded = self.tokenizer.backend_tokenizer.encode_batch_fast(wrapped, add_special_tokens=False)
+        return from_lists([encoding.ids for encoding in encoded])
 
     @property
     def overhead(self) -> int:
@@ -85,6 +84,8 @@ def read_tokens(
         )
     if tokenizer.eos_token_id is None:
         raise UsageError(f"{name} has no end-of-text token, which trainers pad with: use a LLASA tokenizer")
+    tokenizer.backend_tokenizer.no_truncation()  # what a file of a tokenizer may ask for
+    tokenizer.backend_tokenizer.no_padding()
     opening, middle = _conversation(tokenizer, layout, date, name)
     padding = tokenizer.pad_token_id
     return Tokens(
