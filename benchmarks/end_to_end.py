@@ -22,9 +22,9 @@ from transformers import AutoFeatureExtractor, Xcodec2Model
 from benchmarks.common import save, seconds
 from pipeline.audio import decode
 from pipeline.codec.checkpoint import find
+from pipeline.claims import claimed
 from pipeline.config import Settings
 from pipeline.create import create
-from pipeline.output import claimed
 from pipeline.shards import Dataset
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"

@@ -128,7 +128,7 @@ class ValidationSettings(Section):
     )
     max_length: int = Field(2048, description="tokens that training allows a row", ge=1)
     keep_suspects: int = Field(10_000, description="rows that the list of suspects names, per reason", ge=1)
-    rate_outlier: float = Field(4.0, description="robust z of the speech rate that is suspect", gt=0)
+    rate_outlier: float = Field(3.0, description="robust z of the speech rate that is suspect", gt=0)
     max_run: int = Field(50, description="codes one value may go on for; 50 are a second", ge=1)
     max_tail: int = Field(35, description="codes one value may go on for at a clip's end", ge=1)
     max_loop: int = Field(75, description="codes a short loop may go on for", ge=1)
@@ -170,6 +170,21 @@ class ValidationSettings(Section):
     min_ended: float = Field(0.9, description="share of spoken texts that end by themselves", ge=0, le=1)
 
 
+class RunSettings(Section):
+    """Where shards are made."""
+
+    engine: Literal["local", "ray"] = Field("local", description="local: this process; ray: a Ray cluster")
+    ray_address: str | None = Field(
+        None, description="the Ray cluster, such as auto or 10.0.0.1:6379; none starts one on this machine"
+    )
+    ray_workers: int | None = Field(
+        None, description="most Ray workers at a time; none: as many as the cluster has room for", ge=1
+    )
+    worker_cpus: int = Field(
+        4, description="cores that a Ray worker takes: itself and its decoding processes", ge=1
+    )
+
+
 class Settings(Section):
     """All settings of a run."""
 
@@ -178,6 +193,7 @@ class Settings(Section):
     codec: CodecSettings = CodecSettings()
     load: LoadSettings = LoadSettings()
     output: OutputSettings = OutputSettings()
+    run: RunSettings = RunSettings()
     validation: ValidationSettings = ValidationSettings()
 
     def fingerprint(self) -> str:

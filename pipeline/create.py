@@ -8,20 +8,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline import rows
 from pipeline.config import Settings
 from pipeline.corpus import open_corpus
-from pipeline.errors import TooManyRejected, UsageError
+from pipeline.errors import TooManyRejected
 from pipeline.files import write_text
 from pipeline.manifest import Manifest, ShardPlan
 from pipeline.output import clean, settle, unfinished
 from pipeline.plan import Corpus, PlanSummary, plan, read_excluded
 from pipeline.progress import Progress
 from pipeline.publish.card import write_card
-from pipeline.shards import Dataset, State
+from pipeline.shards import Dataset
 from pipeline.stats import totals
 
 Say = Callable[[str], None]
@@ -60,6 +61,13 @@ def make_plan(root: Path, settings: Settings, say: Say, *, retry_rejected: bool 
     return Planned(dataset, corpus, manifest, summary)
 
 
+def read_plan(root: Path, settings: Settings) -> Planned:
+    """The plan in `root` as it is. UsageError when it was made with other settings."""
+    corpus = open_corpus(settings.corpus)
+    dataset, manifest = settle(root, settings), Manifest(root / "manifest")
+    return Planned(dataset, corpus, manifest, PlanSummary(manifest.rows))
+
+
 def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
     parts = [f"{summary.utterances:,} utterances ({kind})"]
     if summary.new != summary.utterances:
@@ -81,45 +89,45 @@ def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = F
     planned = make_plan(root, settings, say, retry_rejected=retry_rejected)
     todo = unfinished(planned.dataset, planned.manifest, retry_rejected=retry_rejected)
     if todo:
-        _make(planned, todo, settings, say)
+        make(planned, todo, settings, say)
     elif (root / "stats.json").exists():
         say("finished before: nothing to do")
-        return _checked(json.loads((root / "stats.json").read_text()), settings)
-    stats = totals(planned.dataset.states())
-    write_card(planned.dataset, stats)
-    write_text(root / "stats.json", json.dumps(stats, indent=1, ensure_ascii=False) + "\n")
+    return close(planned.dataset, settings, changed=bool(todo))
+
+
+def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> dict[str, Any]:
+    """Write card and statistics of a dataset whose shards are all done, unless they are there and hold.
+
+    Raises as `create`.
+    """
+    path = dataset.root / "stats.json"
+    if not changed and path.exists():
+        return _checked(json.loads(path.read_text()), settings)
+    stats = totals(dataset.states())
+    write_card(dataset, stats)
+    write_text(path, json.dumps(stats, indent=1, ensure_ascii=False) + "\n")
     return _checked(stats, settings)
 
 
-def _make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) -> None:
-    from pipeline.codec.protocol import open_codec
-    from pipeline.run import encode_shards
+def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) -> None:
+    """Make the shards `todo` by the engine that the settings name."""
+    from pipeline.codec import protocol
+    from pipeline.engines import Job, engine
 
     done = planned.dataset.states()
     if done:
         say(f"going on: {len(done)} of {len(planned.manifest.shards)} shards were done before")
-    codec = open_codec(settings.codec, decoder=False)
-    _same_weights(done, codec.fingerprint, planned.dataset.root)
-    say(f"codec: {codec.name}, {codec.codebook_size:,} codes, licence {codec.licence}")
+    job = Job(
+        todo=todo,
+        dataset=planned.dataset,
+        source=planned.corpus.source,
+        settings=settings,
+        columns=_columns(planned),
+        made_with=done[0].codec["fingerprint"] if done else None,
+        open_codec=partial(protocol.open_codec, decoder=False),
+    )
     with Progress("encoding", sum(shard.rows for shard in todo)) as progress:
-        for _ in encode_shards(
-            todo,
-            dataset=planned.dataset,
-            source=planned.corpus.source,
-            codec=codec,
-            settings=settings,
-            columns=_columns(planned),
-            watcher=progress,
-        ):
-            pass
-
-
-def _same_weights(done: list[State], fingerprint: str, root: Path) -> None:
-    if done and done[0].codec["fingerprint"] != fingerprint:
-        raise UsageError(
-            f"the codec's weights are not those that made the shards in {root} "
-            f"({fingerprint[:12]} now, {done[0].codec['fingerprint'][:12]} then): give another output folder"
-        )
+        engine(settings.run.engine)(job, progress, say)
 
 
 def _columns(planned: Planned) -> list[str]:

@@ -1,6 +1,6 @@
 """Files that are complete or absent: write under a temporary name, fsync, rename, fsync the folder.
 
-The temporary name is fixed for a target, so a run after a crash overwrites what the crash left.
+The temporary name is fixed for a target and writer, so a run after a crash overwrites what the crash left.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ CHUNK = 1 << 20  # bytes read at a time
 
 
 @contextlib.contextmanager
-def replacing(target: Path) -> Iterator[Path]:
-    """Yield a temporary path; when the block ends well, it becomes `target` durably and at once."""
+def replacing(target: Path, writer: str = "") -> Iterator[Path]:
+    """Yield a temporary path; when the block ends well, it becomes `target` durably and at once.
+
+    `writer` keeps the temporary names of two that may write one target apart.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
+    temporary = target.with_name(f".{target.name}{writer and '.' + writer}.tmp")
     try:
         yield temporary
         _sync(temporary)

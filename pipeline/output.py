@@ -1,16 +1,15 @@
-"""The output folder: who may write to it, which settings made it, which of its shards are done.
+"""The output folder: which settings made it, which of its shards are done.
 
-Knows the top of a dataset (`config.yaml`, `manifest/`, the lock) and nothing of how shards are made.
+Knows the top of a dataset (`config.yaml`, `manifest/`) and nothing of how shards are made.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import filelock
 import yaml
 
 from pipeline.config import Settings, changes_results, flatten
@@ -31,23 +30,6 @@ PLANNED = {  # reasons that planning finds again by itself, so that trying the c
 }
 
 
-@contextlib.contextmanager
-def claimed(root: Path) -> Iterator[None]:
-    """Hold `root` for one run. UsageError when another run holds it; the system lets go when a run dies."""
-    root.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(root / ".lock")
-    try:
-        lock.acquire(blocking=False)
-    except filelock.Timeout as error:
-        raise UsageError(
-            f"another run is writing to {root}: wait for it, or give another output folder"
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
 def settle(root: Path, settings: Settings) -> Dataset:
     """Write `config.yaml` on the first run; later UsageError unless the settings give the same results."""
     path = root / "config.yaml"
@@ -56,7 +38,8 @@ def settle(root: Path, settings: Settings) -> Dataset:
             raise UsageError(
                 f"{root} is not empty and not a dataset ({strangers[0]} is in it): give another folder"
             )
-        content = {"fingerprint": settings.fingerprint(), "settings": settings.model_dump()}
+        kept = settings.model_dump(exclude={"run"})  # where shards were made says nothing of the dataset
+        content = {"fingerprint": settings.fingerprint(), "settings": kept}
         write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     dataset = Dataset(root)
     if dataset.fingerprint != settings.fingerprint():

@@ -6,6 +6,8 @@ that exists and names the digest of the shard's manifest rows means that the sha
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
 import json
 from collections.abc import Iterator, Sequence
@@ -50,6 +52,7 @@ class ShardFiles:
     split: str
     form: str
     shard: int
+    writer: str = ""  # see `files.replacing`
 
     @property
     def name(self) -> str:
@@ -87,9 +90,9 @@ def write_shard(
     `marks` holds the fields of `State` that are not derived from the rows: inputs, codec, timings.
     """
     files.state.unlink(missing_ok=True)  # a shard that is redone is not done while it is rewritten
-    with replacing(files.data) as temporary:
+    with replacing(files.data, files.writer) as temporary:
         rows.write(temporary, table, files.form)
-    with replacing(files.rejected) as temporary:
+    with replacing(files.rejected, files.writer) as temporary:
         temporary.write_text("".join(_line(r) for r in rejections), encoding="utf-8")
     reasons: dict[str, int] = {}
     for rejection in rejections:
@@ -133,17 +136,24 @@ class Dataset:
             ) from error
         self.form: str = self.settings["output"]["format"]
         self.split: str = self.settings["output"]["split"]
+        self._writer = ""
 
     def files(self, shard: int) -> ShardFiles:
         """Where shard number `shard` lies."""
-        return ShardFiles(self.root, self.split, self.form, shard)
+        return ShardFiles(self.root, self.split, self.form, shard, self._writer)
+
+    def written_by(self, writer: str) -> Dataset:
+        """The same dataset for one of several writers; see `files.replacing`."""
+        same = copy.copy(self)
+        same._writer = writer
+        return same
 
     def states(self) -> list[State]:
         """States of the finished shards, in order."""
-        found = [
-            State(**json.loads(path.read_text()))
-            for path in (self.root / "state").glob(f"{self.split}-*.json")
-        ]
+        found = []
+        for path in (self.root / "state").glob(f"{self.split}-*.json"):
+            with contextlib.suppress(FileNotFoundError):  # another part is redoing that shard
+                found.append(State(**json.loads(path.read_text())))
         return sorted(found, key=lambda state: state.shard)
 
     def table(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:

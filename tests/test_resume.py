@@ -18,13 +18,13 @@ import pyarrow as pa
 import pytest
 
 from pipeline import rows
+from pipeline.claims import claimed
 from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
 from pipeline.create import create
 from pipeline.errors import TooManyRejected, UsageError
 from pipeline.manifest import Manifest, ShardPlan
-from pipeline.output import claimed
 from pipeline.shards import Dataset
 
 FORMATS = ("jsonl", "arrow", "parquet")

@@ -4,9 +4,10 @@ import pyarrow as pa
 import pytest
 
 from pipeline import rows
+from pipeline.claims import claimed
 from pipeline.config import Settings
 from pipeline.errors import PipelineError, UsageError
-from pipeline.output import claimed, clean, settle
+from pipeline.output import clean, settle
 from pipeline.shards import Dataset, write_shard
 from pipeline.stats import totals
 from pipeline.utterance import Reason, Rejection

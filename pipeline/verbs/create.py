@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,8 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, arg
     "--max-reject-rate": ("limits.max_reject_rate", {"type": float, "metavar": "SHARE"}),
     "--batch-seconds": ("load.batch_seconds", {"type": float, "metavar": "S"}),
     "--num-workers": ("load.num_workers", {"type": int, "metavar": "N"}),
+    "--engine": ("run.engine", {"choices": ["local", "ray"]}),
+    "--ray-address": ("run.ray_address", {"metavar": "ADDRESS"}),
 }
 
 
@@ -38,6 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     parser.add_argument(
         "--retry-rejected", action="store_true", help="try clips again that were rejected before"
+    )
+    parser.add_argument(
+        "--num-parts", type=int, metavar="N", help="share the shards out to N processes, each with its --part"
+    )
+    parser.add_argument(
+        "--part",
+        type=int,
+        metavar="K",
+        help="which part this process makes, from 0; Slurm's and torchrun's variables say so by themselves",
     )
     parser.add_argument("--push-to-hub", metavar="REPO", help="publish the finished dataset as USER/NAME")
 
@@ -87,25 +100,39 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make, or go on making, the dataset."""
+    from pipeline.claims import claimed
     from pipeline.create import create
-    from pipeline.output import claimed
+    from pipeline.parts import beside_others, create_part, part_of
     from pipeline.single_file import join, parts_folder
 
     settings = settings_of(arguments)
     output = Path(arguments.output)
     single = output.suffix == ".jsonl"
     root = parts_folder(output) if single else output
-    with claimed(root):
-        stats = create(root, settings, print, retry_rejected=arguments.retry_rejected)
-        if single:
-            join(root, output)
+    retry = arguments.retry_rejected
+    finish = partial(join, root, output) if single else nothing
+    part = part_of(arguments.part, arguments.num_parts, os.environ)
+    if part is None:
+        with claimed(root):
+            stats = create(root, settings, print, retry_rejected=retry)
+            finish()
+    else:
+        settings = beside_others(settings, os.environ)
+        made = create_part(root, settings, part, print, retry_rejected=retry, finish=finish)
+        if made is None:
+            return 0
+        stats = made
     report(stats, output, root)
     if arguments.push_to_hub:
-        from pipeline.publish.hub import push
+        from pipeline.publish.push import push
         from pipeline.shards import Dataset
 
-        print(f"published: {push(Dataset(root), arguments.push_to_hub)}")
+        print(f"published: {push(Dataset(root), arguments.push_to_hub, say=print)}")
     return 0
+
+
+def nothing() -> None:
+    """What is left to do when shards are what was asked for."""
 
 
 def report(stats: dict[str, Any], output: Path, root: Path) -> None:

@@ -15,8 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Plan, or bring an earlier plan up to date."""
+    from pipeline.claims import claimed
     from pipeline.create import make_plan
-    from pipeline.output import claimed, unfinished
+    from pipeline.output import unfinished
     from pipeline.single_file import parts_folder
 
     settings = settings_of(arguments)
