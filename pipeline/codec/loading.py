@@ -6,7 +6,10 @@ Every failure that a user can mend is one sentence, said before anything heavy i
 
 from __future__ import annotations
 
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,10 +19,13 @@ from transformers import (
     Xcodec2FeatureExtractor,
     Xcodec2Model,
 )
+from transformers.utils import logging as transformers_logging
 
 from pipeline.codec import checkpoint
 from pipeline.codec.checkpoint import Checkpoint
 from pipeline.codec.native import Family, Identity, NativeCodec
+from pipeline.codec.original import OriginalCodec, load_original_package
+from pipeline.codec.original_weights import load_original
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
@@ -35,21 +41,33 @@ CLASSES: dict[str, tuple[Any, Any, Family]] = {
 def load(settings: CodecSettings, *, decoder: bool = True) -> Codec:
     """See `pipeline.codec.protocol.open_codec`."""
     device = pick_device(settings.device)
+    with quiet():
+        return _load(settings, device, decoder)
+
+
+def _load(settings: CodecSettings, device: torch.device, decoder: bool) -> Codec:
     found = checkpoint.find(settings.name, settings.revision)
-    kind = found.kind
-    if kind not in CLASSES:
-        raise UsageError(f"{settings.name} is a checkpoint of {kind}; expected one of: {', '.join(CLASSES)}")
-    model_class, extractor_class, family = CLASSES[kind]
-    model = load_model(found, model_class).to(device)
+    identity = Identity(settings.name, settings.licence or found.licence(), found.fingerprint())
+    if settings.impl == "original":
+        return OriginalCodec(load_original_package(found), identity, device)
+    model, extractor_class, family = load_native(found, settings.impl)
+    model = model.to(device)
     if not decoder:
         model.acoustic_decoder = None
-    return NativeCodec(
-        model,
-        load_extractor(found, extractor_class),
-        family,
-        Identity(settings.name, settings.licence or found.licence(), found.fingerprint()),
-        half=half_precision(settings.bf16, device),
-    )
+    extractor = load_extractor(found, extractor_class)
+    return NativeCodec(model, extractor, family, identity, half=half_precision(settings.bf16, device))
+
+
+def load_native(found: Checkpoint, impl: str) -> tuple[Any, Any, Family]:
+    """A checkpoint's native model, its feature extractor's class and its family. UsageError: wrong kind."""
+    kind = found.kind
+    wanted = {"native": ("xcodec2", "original"), "neucodec": ("neucodec",)}.get(impl, (*CLASSES, "original"))
+    if kind not in wanted:
+        raise UsageError(f"the checkpoint {found.name} is of kind {kind}; expected: {', '.join(wanted)}")
+    if kind == "original":
+        return load_original(found), Xcodec2FeatureExtractor, XCODEC2
+    model_class, extractor_class, family = CLASSES[kind]
+    return load_model(found, model_class), extractor_class, family
 
 
 def load_model(found: Checkpoint, model_class: Any) -> Any:
@@ -88,6 +106,21 @@ def pick_device(name: str) -> torch.device:
             f"no device {name}: this machine shows {torch.cuda.device_count()} CUDA GPUs; try --device auto"
         )
     return device
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' progress bar and the hub's retries: what fails is said in one sentence here."""
+    hub, shown = logging.getLogger("huggingface_hub"), transformers_logging.is_progress_bar_enabled()
+    before = hub.level
+    hub.setLevel(logging.ERROR)
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        hub.setLevel(before)
+        if shown:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def half_precision(wanted: bool, device: torch.device) -> torch.dtype | None:
