@@ -84,7 +84,7 @@ def main() -> None:
 
 
 def measure(root: Path, count: int) -> dict[str, dict[str, float]]:
-    """Rows and megabytes a second of the loop, of tokenising alone and of every format; rows to the loop's."""
+    """Rows and megabytes a second: of the loop, of tokenising alone, of every format."""
     dataset = make(root / "dataset", "parquet", count)
     tokens = tokens_for(dataset)
     figures: dict[str, dict[str, float]] = {}

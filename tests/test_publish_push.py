@@ -138,10 +138,12 @@ def test_of_several_commits_the_last_one_brings_the_card(
 
 
 def test_a_push_goes_to_the_branch_that_is_asked_for(server: Hub, out: Dataset) -> None:
-    push(out, REPO, revision="v2")
-    push(out, REPO, revision="v2")
+    assert push(out, REPO, revision="v2") == f"{server.url}/datasets/{REPO}/tree/v2"
+    push(out, REPO, revision="v2")  # the branch is there now
     assert list(server.files(REPO, "main")) == [".gitattributes"]
     assert rows_in(server.files(REPO, "v2")) == ROWS
+    card = server.files(REPO, "v2")["README.md"].decode()
+    assert f'load_dataset("{REPO}", revision="v2", split="train")' in card
 
 
 def test_a_repository_is_private_when_asked(server: Hub, out: Dataset) -> None:

@@ -47,7 +47,7 @@ class Repository:
         self._api = HfApi()
         self._name = name
         self._branch: dict[str, Any] = {"repo_type": "dataset", "revision": revision or "main"}
-        self.url = f"{self._api.endpoint}/datasets/{name}"
+        self.url = f"{self._api.endpoint}/datasets/{name}" + (f"/tree/{revision}" if revision else "")
 
     def create(self, private: bool) -> None:
         """Make the repository and the branch, where they are missing."""

@@ -58,7 +58,8 @@ def push(
             if not known:
                 additions.append(hub.upload(pack.path, local))
             say(f"{number}/{len(planned)} {pack.path}: {'there already' if known else 'sent'}")
-    place = Place("parquet", repo, repo.rpartition("/")[2], embed_audio is not None, sizes)
+    title = repo.rpartition("/")[2]
+    place = Place("parquet", repo, title, revision, embed_audio is not None, sizes)
     additions += [hub.text(path, content) for path, content in _described(dataset, place)]
     kept = {pack.path for pack in planned}
     gone = [path for path in there if _is_data(path, dataset.split) and path not in kept]

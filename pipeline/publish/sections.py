@@ -50,6 +50,7 @@ class Place:
     form: str  # of the data files
     name: str  # what `load_dataset` is given
     title: str
+    revision: str | None = None  # branch of the repository, where it is not the main one
     embeds_audio: bool = False
     sizes: Mapping[str, int] | None = None  # num_bytes, num_examples, download_size; when they are final
 
@@ -114,14 +115,16 @@ def _loading(dataset: Dataset, columns: Sequence[str], place: Place) -> str:
     meanings = COLUMNS | ({"audio": "the recording itself"} if place.embeds_audio else {})
     rows = [f"| `{name}` | {meanings[name]} |" for name in columns]
     source = "this folder" if place.name == "." else "the Hub"
+    branch = f', revision="{place.revision}"' if place.revision else ""
+    call = f'load_dataset("{place.name}"{branch}, split="{dataset.split}"'
     lines = [
         "## How to load it and train on it",
         f"From {source}:",
         "```python",
         "from datasets import load_dataset",
         "",
-        f'rows = load_dataset("{place.name}", split="{dataset.split}")',
-        f'rows = load_dataset("{place.name}", split="{dataset.split}", streaming=True)  # row by row',
+        f"rows = {call})",
+        f"rows = {call}, streaming=True)  # row by row",
         "```",
         "",
         "| column | what it is |",
