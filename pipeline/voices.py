@@ -15,10 +15,10 @@ from pipeline.llasa.prompt import Voice
 from pipeline.shards import Dataset
 
 if TYPE_CHECKING:
-    from pipeline.codec.protocol import Codec
+    from pipeline.llasa.joining import SpeechCodec
 
 
-def voice_of_row(root: Path, row: str | None, codec: Codec) -> Voice:
+def voice_of_row(root: Path, row: str | None, codec: SpeechCodec) -> Voice:
     """The row of that id as a voice. UsageError when it is not there, or was made by another codec."""
     dataset = Dataset(root)
     states = dataset.states()
@@ -33,7 +33,7 @@ def voice_of_row(root: Path, row: str | None, codec: Codec) -> Voice:
     raise UsageError(f"{root} has no row {row!r}")
 
 
-def check_codec(dataset: Dataset, codec: Codec) -> None:
+def check_codec(dataset: Dataset, codec: SpeechCodec) -> None:
     """UsageError unless the codec is the one that made the dataset's codes."""
     states = dataset.states()
     made_by = states[0].codec if states else {"fingerprint": codec.fingerprint}

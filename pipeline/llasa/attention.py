@@ -18,7 +18,7 @@ from transformers.cache_utils import CacheLayerMixin
 from pipeline.errors import MissingPackage
 
 SDPA = "slots_sdpa"
-FLASH = "slots_flash"
+FLASH = "slots_fa"  # a name with "flash" in it would make transformers look for its own kernels
 
 
 class SlotLayer(CacheLayerMixin):

@@ -23,6 +23,8 @@ FADE_IN = 80  # samples (5 ms) after a cut through a reference's sound
 class SpeechCodec(Protocol):
     """The part of a codec that speaking needs; see `pipeline.codec.protocol.Codec`."""
 
+    name: str
+    fingerprint: str
     sample_rate: int
     codebook_size: int
 

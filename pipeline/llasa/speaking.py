@@ -16,7 +16,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.llasa import sentences
-from pipeline.llasa.generation import Generator, Request, Spoken
+from pipeline.llasa.generation import Generator, Request, Watch
 from pipeline.llasa.joining import SpeechCodec, StreamDecoder, decode_joined
 from pipeline.llasa.normalise import normalise
 from pipeline.llasa.prompt import Prompter, Voice
@@ -109,9 +109,10 @@ class Speaker:
         done = 0
         for turn in range(rounds):
             chosen = [script for script in scripts if turn < len(script.sentences)]
-            going = self._turn(chosen, turn, voice, timings, progress, done)
+            watch = None if progress is None else _counted(progress, done, _codes_in(scripts))
+            self._turn(chosen, turn, voice, timings, watch)
             done += len(chosen)
-            if not going:
+            if progress is not None and not progress(done, _codes_in(scripts)):
                 for script in scripts:
                     script.ended = script.ended and len(script.sentences) <= turn + 1
                 break
@@ -180,25 +181,20 @@ class Speaker:
         turn: int,
         voice: Voice | None,
         timings: Timings,
-        progress: Progress | None,
-        done: int,
-    ) -> bool:
-        """Speak sentence number `turn` of each script. False when it was stopped."""
+        watch: Watch | None,
+    ) -> None:
+        """Speak sentence number `turn` of each script."""
         started = time.perf_counter()
         requests = [self._request(script, turn, voice) for script in scripts]
         timings.tokenising += time.perf_counter() - started
-        before = sum(len(script.codes) for script in scripts)
-        watch = None if progress is None else _counted(progress, done, before)
         started = time.perf_counter()
-        spoken: list[Spoken] = self.generator.generate(requests, watch)
+        spoken = self.generator.generate(requests, watch)
         timings.generating += time.perf_counter() - started
         started = time.perf_counter()
         for script, one in zip(scripts, spoken, strict=True):
             script.said.append(Voice(script.sentences[turn], one.codes))
             script.ended = script.ended and one.ended
         timings.extracting += time.perf_counter() - started
-        total = before + sum(len(one.codes) for one in spoken)
-        return progress is None or progress(done + len(scripts), total)
 
     def _request(self, script: _Script, turn: int, voice: Voice | None) -> Request:
         """The prompt of a sentence: after the voice and the sentence before, as far as there is room for
@@ -238,7 +234,11 @@ class Speaker:
         return Speech(script.text, codes, waveform, self.sample_rate, script.ended, seed, timings)
 
 
-def _counted(progress: Progress, done: int, before: int) -> Callable[[int], bool]:
+def _codes_in(scripts: Sequence[_Script]) -> int:
+    return sum(len(script.codes) for script in scripts)
+
+
+def _counted(progress: Progress, done: int, before: int) -> Watch:
     return lambda codes: progress(done, before + codes)
 
 

@@ -39,9 +39,15 @@ class DatasetTab:
         self.studio, self.dataset = studio, Dataset(root)
         self.rows_in_all = sum(state.rows for state in self.dataset.states())
         self._source: Any = None
-        self.query = gr.Textbox(label=i18n("search"), elem_id="search")
+        self.query = gr.Textbox("", label=i18n("search"), elem_id="search")
         self.found = gr.Textbox(show_label=False, container=False, interactive=False, elem_id="found")
-        self.table = gr.Dataframe(label=i18n("rows"), interactive=False, wrap=True, elem_id="rows")
+        self.table = gr.Dataframe(
+            label=i18n("rows"),
+            interactive=False,
+            wrap=True,
+            elem_id="rows",
+            column_widths=["22%", "58%", "10%", "10%"],
+        )
         with gr.Row(elem_classes="columns"):
             before = gr.Audio(
                 label=i18n("source_audio"), interactive=False, elem_id="row_source", min_width=280
@@ -52,7 +58,13 @@ class DatasetTab:
         codes = gr.Textbox(label=i18n("codes"), interactive=False, lines=2, max_lines=5, elem_id="row_codes")
         chosen = gr.State(None)
         use = gr.Button(i18n("use_voice"), elem_id="use_voice")
-        self.rejected = gr.Dataframe(label=i18n("rejected"), interactive=False, wrap=True, elem_id="rejected")
+        self.rejected = gr.Dataframe(
+            label=i18n("rejected"),
+            interactive=False,
+            wrap=True,
+            elem_id="rejected",
+            column_widths=["22%", "18%", "60%"],
+        )
         self.query.submit(self.search, self.query, [self.table, self.found, self.rejected], queue=False)
         self.table.select(
             self.listen,
@@ -64,10 +76,10 @@ class DatasetTab:
         use.click(self.use_voice, chosen, [speak_tab.row_voice, speak_tab.row_label], queue=False)
 
     @told
-    def search(self, query: str, request: gr.Request) -> tuple[Any, ...]:
+    def search(self, query: str | None, request: gr.Request) -> tuple[Any, ...]:
         """The first rows, and the first rejections, that hold the words."""
-        rows = list(islice(self._matches(query), SHOWN))
-        needle = query.strip().lower()
+        needle = (query or "").strip().lower()
+        rows = list(islice(self._matches(needle), SHOWN))
         rejections = (
             [one["id"], one["reason"], one["detail"]]
             for one in self.dataset.rejections()
@@ -104,8 +116,7 @@ class DatasetTab:
             raise UsageError(words.say(request, "no_clip"))
         return chosen, gr.Textbox(value=chosen.text, visible=True)
 
-    def _matches(self, query: str) -> Any:
-        needle = query.strip()
+    def _matches(self, needle: str) -> Any:
         for table in self.dataset.tables(["id", "text", "duration", "code"]):
             kept = table.filter(_mask(table, needle)) if needle else table
             for row in kept.slice(0, SHOWN).to_pylist():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,23 @@ LARGEST_UPLOAD = "20mb"
 WAITING = 32  # requests in the queue; more are turned away
 LOOK_AGAIN = 0.5  # seconds between looks at whether the model is loaded
 CSS = """
-.gradio-container {max-width: 1200px !important; margin: auto}
+.gradio-container {max-width: 1200px !important; margin: auto; width: 100%}
+.gradio-container main {width: 100%}
 @media (max-width: 700px) {.columns {flex-direction: column !important}}
 """
 
 
-def build(studio: Studio, *, dataset: Path | None, mode: str) -> gr.Blocks:
+@dataclass(frozen=True)
+class Page:
+    """A page that is built, and its labels."""
+
+    blocks: gr.Blocks
+    labels: words.Labels
+
+
+def build(studio: Studio, *, dataset: Path | None, mode: str) -> Page:
     """The page over a studio; `mode`: how text is normalised."""
-    i18n = words.translations()
+    i18n = words.Labels()
     with gr.Blocks(title="LLASA", analytics_enabled=False) as page:
         state = gr.Markdown(elem_id="state")
         with gr.Tab(i18n("speak"), id="speak"):
@@ -44,14 +54,13 @@ def build(studio: Studio, *, dataset: Path | None, mode: str) -> gr.Blocks:
 
         page.load(look, None, [state, timer], queue=False, show_progress="hidden")
         timer.tick(look, None, [state, timer], queue=False, show_progress="hidden")
-    page.i18n_of_page = i18n
-    return page
+    return Page(page, i18n)
 
 
-def serve(page: gr.Blocks, *, host: str, port: int | None, share: bool, wait: bool = True) -> tuple[Any, str]:
-    """Serve the page; returns its server and its address. Only what gradio itself stored can be fetched."""
-    page.queue(max_size=WAITING, api_open=False)
-    _, address, _ = page.launch(
+def serve(page: Page, *, host: str, port: int | None, share: bool, wait: bool = True) -> str:
+    """Serve the page; returns its address. Only what gradio itself stored can be fetched."""
+    page.blocks.queue(max_size=WAITING, api_open=False)
+    _, address, _ = page.blocks.launch(
         server_name=host,
         server_port=port,
         share=share,
@@ -59,14 +68,14 @@ def serve(page: gr.Blocks, *, host: str, port: int | None, share: bool, wait: bo
         max_file_size=LARGEST_UPLOAD,
         show_error=True,
         quiet=not wait,
-        i18n=page.i18n_of_page,
+        i18n=page.labels.tables,
         theme=gr.themes.Soft(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
         css=CSS,
         footer_links=[],
         ssr_mode=False,
         pwa=False,
     )
-    return page, address
+    return str(address)
 
 
 def _state(studio: Studio, request: gr.Request) -> str:

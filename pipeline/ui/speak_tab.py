@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.ui.studio import Studio
 
 MOST_CHARACTERS = 4000  # of a text
 MOST_LINES = 64
+BETWEEN_LOOKS = 0.3  # seconds between two signs of progress
 
 
 class SpeakTab:
@@ -57,7 +59,7 @@ class SpeakTab:
             self.row_label = gr.Textbox(
                 label=i18n("row_voice"), interactive=False, visible=False, elem_id="row_voice"
             )
-        with gr.Accordion(i18n("sampling"), open=False):
+        with gr.Accordion(i18n("sampling"), open=False, elem_id="sampling"):
             usual = Sampling()
             self.sampling = [
                 gr.Slider(
@@ -98,7 +100,7 @@ class SpeakTab:
             queue=False,
             show_progress="hidden",
         )
-        one = {"concurrency_id": MODEL, "concurrency_limit": 1}
+        one: dict[str, Any] = {"concurrency_id": MODEL, "concurrency_limit": 1}
         outputs = [self.status, self.audio, self.picture, self.codes]
         self.generate.click(self.speak, [self.text, *voice, *self.sampling], outputs, **one)
         self.generate_lines.click(
@@ -110,7 +112,7 @@ class SpeakTab:
         self.stop.click(self._stop, queue=False)
 
     @told
-    def speak(self, text: str, *rest: Any, request: gr.Request) -> tuple[Any, ...]:
+    def speak(self, request: gr.Request, text: str, *rest: Any) -> tuple[Any, ...]:
         """Status, audio, spectrogram and codes of a text. `rest`: the voice's inputs, then the sampling's."""
         spoken, stopped = self._spoken([text], rest, request)
         one = spoken[0]
@@ -123,7 +125,7 @@ class SpeakTab:
         )
 
     @told
-    def speak_lines(self, lines: str, *rest: Any, request: gr.Request) -> tuple[Any, ...]:
+    def speak_lines(self, request: gr.Request, lines: str, *rest: Any) -> tuple[Any, ...]:
         """Status, table of results and a zip of the sound of each line."""
         texts = [line.strip() for line in lines.splitlines() if line.strip()]
         if len(texts) > MOST_LINES:
@@ -142,10 +144,13 @@ class SpeakTab:
         speaker = self.studio.speaker()
         stopped = self.studio.begin(str(request.session_hash))
         reference, transcript, row_voice, *sampling = rest
-        shown = gr.Progress()
+        shown, last = gr.Progress(), 0.0
 
         def progress(done: int, codes: int) -> bool:
-            shown((done, None), desc=words.say(request, "working", done=done, codes=codes), unit="")
+            nonlocal last
+            if time.monotonic() - last > BETWEEN_LOOKS:
+                last = time.monotonic()
+                shown((done, None), desc=words.say(request, "working", done=done, codes=codes), unit="")
             return not stopped()
 
         voice = self._voice(speaker, reference, transcript, row_voice)

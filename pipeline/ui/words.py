@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+PREFIX = "llasa_"  # gradio has labels of its own, such as "status"
 LABELS = {  # key: English, Japanese
     "speak": ("Speak", "音声合成"),
     "codec": ("Codec", "コーデック"),
@@ -67,7 +68,8 @@ SENTENCES = {
     "stopped": ("⏹️ Stopped. ⏱️ {total:.2f} s", "⏹️ 停止しました ⏱️ {total:.2f}秒"),
     "figures": (
         "{codes:,} codes · {rate:.0f} codes/s · {factor:.2f}× real time · tokenising {tokenising:.3f} s"
-        " · generating {generating:.2f} s · extracting {extracting:.3f} s · decoding {decoding:.2f} s · seed {seed}",
+        " · generating {generating:.2f} s · extracting {extracting:.3f} s · decoding {decoding:.2f} s"
+        " · seed {seed}",
         "{codes:,}コード・{rate:.0f}コード/秒・実時間の{factor:.2f}倍・トークン化 {tokenising:.3f}秒・"
         "生成 {generating:.2f}秒・抽出 {extracting:.3f}秒・復号 {decoding:.2f}秒・シード {seed}",
     ),
@@ -96,12 +98,18 @@ EXAMPLES = (
 )
 
 
-def translations() -> Any:
-    """The labels, for the browser to choose from."""
-    import gradio as gr
+class Labels:
+    """The labels by key, as gradio takes them: the browser puts in its language's."""
 
-    english = {key: words[0] for key, words in LABELS.items()}
-    return gr.I18n(en=english, ja={key: words[1] for key, words in LABELS.items()})
+    def __init__(self) -> None:
+        import gradio as gr
+
+        tables = [{PREFIX + key: words[i] for key, words in LABELS.items()} for i in range(2)]
+        self.tables = gr.I18n(en=tables[0], ja=tables[1])
+
+    def __call__(self, key: str) -> Any:
+        """The label of that key."""
+        return self.tables(PREFIX + key)
 
 
 def is_japanese(request: Any) -> bool:

@@ -1,0 +1,219 @@
+"""The page in a browser: what a person does, in both languages."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+pytest.importorskip("gradio")
+pytest.importorskip("selenium")
+
+from selenium.webdriver.common.keys import Keys
+from ui_helpers import Page, chromium_is_here, free_port, open_browser
+
+from gradio_tts_ui import parse
+
+ROOT = Path(__file__).parents[1]
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}  # the browser needs the other core
+CODES = 25
+HOP, RATE = 320, 16_000
+
+pytestmark = pytest.mark.skipif(not chromium_is_here(), reason="needs chromium and chromium-driver")
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three clips and one that is no audio."""
+    folder = tmp_path_factory.mktemp("corpus")
+    noise = np.random.default_rng(0)
+    for name in ("one", "two", "three"):
+        soundfile.write(folder / f"{name}.wav", noise.normal(0, 0.1, RATE).astype(np.float32), RATE)
+    (folder / "broken.wav").write_bytes(b"no audio at all")
+    texts = folder / "texts.txt"
+    texts.write_text(
+        "one:First words\ntwo:こんにちは\nthree:Third words\nbroken:Lost words\n", encoding="utf-8"
+    )
+    made = folder / "out"
+    command = [sys.executable, "create_dataset.py", folder, texts, "-o", made, "--num-workers", "0"]
+    subprocess.run(command, cwd=ROOT, env=ALONE, check=True, capture_output=True)
+    return made
+
+
+@pytest.fixture(scope="module")
+def address(dataset: Path) -> Iterator[str]:
+    command = [
+        sys.executable,
+        "-u",
+        "gradio_tts_ui.py",
+        "--dataset",
+        str(dataset),
+        "--port",
+        str(free_port()),
+    ]
+    server = subprocess.Popen(
+        command, cwd=ROOT, env=ALONE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert server.stdout is not None
+    line = next(line for line in server.stdout if "http://" in line)
+    yield line.split()[-1]
+    server.kill()
+    server.wait()
+    server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def english(address: str) -> Iterator[Page]:
+    browser = open_browser("en-US")
+    yield Page(browser, address)
+    browser.quit()
+
+
+@pytest.fixture(scope="module")
+def japanese(address: str) -> Iterator[Page]:
+    browser = open_browser("ja", width=420)
+    yield Page(browser, address)
+    browser.quit()
+
+
+def seconds(wav: bytes) -> float:
+    return float(soundfile.info(io.BytesIO(wav)).duration)
+
+
+def ready(page: Page, words: str) -> Page:
+    page.until(lambda: words in page.text("#state"))
+    page.tab(1)
+    if not page.value("max_codes"):
+        page.open("sampling")
+    page.until(lambda: page.value("max_codes"))
+    return page
+
+
+def speak(page: Page, text: str, codes: int = CODES) -> None:
+    page.type("max_codes", str(codes))
+    page.type("text", text)
+    page.click("#generate")
+
+
+def test_english_text_becomes_sound_of_the_right_length_with_its_figures(english: Page) -> None:
+    ready(english, "✅ Ready")
+    speak(english, "Hello there, my friend.")
+    status = english.wait_status("✅ Done! ⏱️")
+    assert f"{CODES} codes" in status
+    assert all(
+        part in status for part in ("tokenising", "generating", "extracting", "decoding", "× real time")
+    )
+    assert seconds(english.sound("speech")) == CODES * HOP / RATE
+    assert len(english.value("codes").split()) == CODES
+
+
+def test_japanese_browsers_see_japanese_and_the_normalised_text_as_they_type(japanese: Page) -> None:
+    ready(japanese, "✅ 準備完了")
+    assert japanese.text("#generate") == "生成"
+    japanese.type("text", "ﾃｽﾄ　１２３！？です")
+    japanese.until(lambda: japanese.value("normalised") == "テスト123!?です")
+    speak(japanese, "ﾃｽﾄ　１２３！？です")
+    assert "秒" in japanese.wait_status("✅ 生成完了！ ⏱️")
+    assert "生成 " in japanese.value("status")
+    assert seconds(japanese.sound("speech")) == CODES * HOP / RATE
+
+
+def test_stop_ends_a_long_generation_and_keeps_what_was_said(english: Page) -> None:
+    ready(english, "✅ Ready")
+    speak(english, "A long story that is not to be heard to its end.", 2000)
+    english.until(lambda: "codes" in english.text("#status"))  # its progress is shown
+    english.click("#stop")
+    english.wait_status("⏹️ Stopped.")
+    assert 0 < seconds(english.sound("speech")) < 2000 * HOP / RATE
+
+
+def test_a_reference_without_a_transcript_is_a_message_and_with_one_is_spoken_after(
+    english: Page, dataset: Path
+) -> None:
+    ready(english, "✅ Ready")
+    english.open("voice")
+    english.upload("reference", dataset.parent / "one.wav")
+    english.until(
+        lambda: english.browser.execute_script("return !!document.querySelector('#reference audio')")
+    )
+    speak(english, "Said in another voice.", 30)
+    english.until(lambda: "needs its transcript" in english.text("body"))
+    assert "Traceback" not in english.text("body")
+    english.type("transcript", "First words")
+    speak(english, "Said in another voice.", 30)
+    english.wait_status("30 codes")
+    assert seconds(english.sound("speech")) == 30 * HOP / RATE
+
+
+def test_a_clip_goes_through_the_codec_and_back(english: Page, dataset: Path) -> None:
+    english.tab(2)
+    english.upload("clip", dataset.parent / "two.wav")
+    english.until(lambda: english.browser.execute_script("return !!document.querySelector('#clip audio')"))
+    english.click("#round_trip")
+    assert f"{RATE // HOP + 1} codes" in english.wait_status("✅ Done!", "codec_status")
+    assert seconds(english.sound("before")) == 1.0
+    assert seconds(english.sound("after")) == (RATE // HOP + 1) * HOP / RATE
+
+
+def test_a_dataset_is_searched_heard_and_its_rejections_are_explained(japanese: Page) -> None:
+    japanese.tab(3)
+    japanese.until(lambda: "First words" in japanese.text("#rows"))
+    assert "not_audio" in japanese.text("#rejected")
+    assert "broken" in japanese.text("#rejected")
+    japanese.type("search", "こんにち", Keys.ENTER)
+    japanese.until(lambda: "First words" not in japanese.text("#rows"))
+    japanese.press("#rows tbody td")
+    assert seconds(japanese.sound("row_source")) == 1.0
+    assert seconds(japanese.sound("row_decoded")) == (RATE // HOP + 1) * HOP / RATE
+    assert len(japanese.value("row_codes").split()) == RATE // HOP + 1
+    japanese.click("#use_voice")
+    japanese.tab(1)
+    japanese.open("voice")
+    japanese.until(lambda: japanese.value("row_voice") == "こんにちは")
+
+
+def test_two_users_at_once_are_both_served(english: Page, japanese: Page) -> None:
+    for page, words in ((english, "✅ Ready"), (japanese, "✅ 準備完了")):
+        ready(page, words)
+        speak(page, "At once.", 60)
+    english.wait_status("60 codes")
+    japanese.wait_status("60コード")
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "pyproject.toml"), "../../etc/passwd"])
+def test_files_outside_cannot_be_fetched(address: str, path: str) -> None:
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{address}/gradio_api/file={path}")
+    assert refused.value.code in (403, 404)
+    refused.value.close()
+
+
+def test_large_uploads_are_refused(address: str) -> None:
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n'
+        + bytes(21 * 10**6)
+        + b"\r\n--x--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    with contextlib.closing(
+        http.client.HTTPConnection(address.removeprefix("http://").strip("/"))
+    ) as connection:
+        with contextlib.suppress(ConnectionError):  # it may hang up before all is sent
+            connection.request("POST", "/gradio_api/upload", body, headers)
+        assert connection.getresponse().status == 413
+
+
+def test_the_page_listens_on_this_machine_only_and_without_a_tunnel_unless_told() -> None:
+    usual = parse([])
+    assert (usual.host, usual.share) == ("127.0.0.1", False)

@@ -1,0 +1,122 @@
+"""The page on a port of its own, and a headless Chromium to look at it with."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+PATIENCE = 90  # seconds; a busy machine is slow, a broken page never gets there
+
+
+def free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return int(listening.getsockname()[1])
+
+
+def chromium_is_here() -> bool:
+    return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+
+
+def open_browser(language: str, width: int = 1280, height: int = 1400) -> webdriver.Chrome:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(shutil.which("chromium"))
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--disable-gpu",
+        f"--lang={language}",
+        f"--accept-lang={language}",
+        f"--window-size={width},{height}",
+    ):
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"intl.accept_languages": language})
+    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
+    return webdriver.Chrome(options=options, service=service)
+
+
+class Page:
+    """What a person does on the page."""
+
+    def __init__(self, browser: webdriver.Chrome, address: str) -> None:
+        self.browser = browser
+        browser.get(address)
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        return WebDriverWait(self.browser, PATIENCE, 0.2).until(lambda _: condition())
+
+    def find(self, selector: str) -> Any:
+        return self.until(lambda: next(iter(self.browser.find_elements(By.CSS_SELECTOR, selector)), None))
+
+    def text(self, selector: str) -> str:
+        return str(
+            self.browser.execute_script("return document.querySelector(arguments[0])?.innerText", selector)
+        )
+
+    def value(self, name: str) -> str:
+        script = "const e = document.querySelector(arguments[0]); return e ? e.value : ''"
+        return str(self.browser.execute_script(script, f"#{name} textarea, #{name} input"))
+
+    def type(self, name: str, text: str, end: str = "") -> None:
+        field = self.find(f"#{name} textarea, #{name} input")
+        script = (
+            "const [e, text] = arguments; const kind = e.tagName === 'TEXTAREA' ? HTMLTextAreaElement :"
+            " HTMLInputElement; Object.getOwnPropertyDescriptor(kind.prototype, 'value').set.call(e, text);"
+            " e.dispatchEvent(new Event('input', {bubbles: true}));"
+            " e.dispatchEvent(new Event('change', {bubbles: true}))"
+        )
+        self.browser.execute_script(script, field, text)
+        if end:
+            field.send_keys(end)
+
+    def click(self, selector: str) -> None:
+        element = self.find(selector)
+        self.browser.execute_script(
+            "arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", element
+        )
+
+    def press(self, selector: str) -> None:
+        """Click with the mouse itself."""
+        element = self.find(selector)
+        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    def open(self, name: str) -> None:
+        """Open an accordion."""
+        self.click(f"#{name} button")
+
+    def tab(self, number: int) -> None:
+        self.click(f"button[role=tab]:nth-of-type({number})")
+
+    def upload(self, name: str, path: Any) -> None:
+        self.find(f"#{name} input[type=file]").send_keys(str(path))
+
+    def wait_status(self, part: str, name: str = "status") -> str:
+        self.until(lambda: part in self.value(name))
+        return self.value(name)
+
+    def sound(self, name: str) -> bytes:
+        """What the player of that name plays."""
+        source = self.until(lambda: self.browser.execute_script(_SOURCE, name))
+        return bytes(self.browser.execute_async_script(_FETCH, source))
+
+    def shot(self, path: Any) -> None:
+        self.browser.save_screenshot(str(path))
+
+
+_SOURCE = """
+const box = document.getElementById(arguments[0]);
+const link = box.querySelector('a[download]'), player = box.querySelector('audio');
+return (link && link.href) || (player && player.src) || null;
+"""
+_FETCH = """
+const done = arguments[arguments.length - 1];
+fetch(arguments[0]).then(r => r.arrayBuffer()).then(b => done(Array.from(new Uint8Array(b))));
+"""
