@@ -34,7 +34,9 @@ class FakeCodec:
     fingerprint: str = "fake"
     sample_rate: int = 16000
     hop_length: int = 320
+    extra_codes: int = 1
     codebook_size: int = 65536
+    output_sample_rate: int = 16000
     seconds_a_batch: float = 0.0
 
     def launch(self, waveforms: Tensor, lengths: Tensor) -> Done:

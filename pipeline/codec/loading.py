@@ -30,8 +30,8 @@ from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
 
-XCODEC2 = Family(edge=160, output_rate=16_000)
-NEUCODEC = Family(edge=0, output_rate=24_000)
+XCODEC2 = Family(edge=160, extra_codes=1, output_rate=16_000)
+NEUCODEC = Family(edge=0, extra_codes=0, output_rate=24_000)
 CLASSES: dict[str, tuple[Any, Any, Family]] = {
     "xcodec2": (Xcodec2Model, Xcodec2FeatureExtractor, XCODEC2),
     "neucodec": (NeuCodecModel, NeuCodecFeatureExtractor, NEUCODEC),
@@ -41,6 +41,8 @@ CLASSES: dict[str, tuple[Any, Any, Family]] = {
 def load(settings: CodecSettings, *, decoder: bool = True) -> Codec:
     """See `pipeline.codec.protocol.open_codec`."""
     device = pick_device(settings.device)
+    if device.type == "cuda":  # TF32 keeps 10 of 23 bits: codes would not be those of float32
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     with quiet():
         return _load(settings, device, decoder)
 

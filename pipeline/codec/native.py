@@ -25,9 +25,13 @@ from pipeline.codec.runners import BatchRunner, CpuRunner, Part, Runner, Wait
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What sets the two codecs apart. `edge`: zeros around a clip when features are computed, samples."""
+    """What sets the two codecs apart. `edge`: zeros around a clip when features are computed, samples.
+
+    Without them the features end one code early, so NeuCodec has none for a clip shorter than one.
+    """
 
     edge: int
+    extra_codes: int
     output_rate: int  # Hz
 
 
@@ -58,7 +62,7 @@ class NativeCodec:
     ) -> None:
         self.name, self.licence, self.fingerprint = identity.name, identity.licence, identity.fingerprint
         self.sample_rate = int(extractor.sampling_rate)
-        self.output_sample_rate = family.output_rate
+        self.output_sample_rate, self.extra_codes = family.output_rate, family.extra_codes
         self.hop_length = int(np.prod(model.config.downsampling_ratios))
         self.codebook_size = int(np.prod(model.config.quantization_levels))
         self.reference = Reference(model, extractor)
@@ -75,7 +79,11 @@ class NativeCodec:
         if self.tolerance is None and self._half is None:
             self.tolerance = Tolerance()
             self.tolerance.measure(self.scaled, self.reference, self.sample_rate)
-        return NativePending(self, waveforms, lengths, self._runner.start(waveforms, lengths))
+        coded = lengths // self.hop_length + self.extra_codes > 0
+        if not coded.all():
+            waveforms, lengths = waveforms[coded], lengths[coded]
+        waits = self._runner.start(waveforms, lengths) if len(lengths) else []
+        return NativePending(self, coded.tolist(), waveforms, lengths, waits)
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
         """See `Codec.encode`."""
@@ -98,10 +106,20 @@ class NativeCodec:
 
 
 class NativePending:
-    """See `pipeline.codec.protocol.Pending`."""
+    """See `pipeline.codec.protocol.Pending`. `coded`: for every clip, whether it is among those that were
+    started.
+    """
 
-    def __init__(self, codec: NativeCodec, waveforms: Tensor, lengths: Tensor, waits: Sequence[Wait]) -> None:
-        self._codec, self._waveforms, self._lengths, self._waits = codec, waveforms, lengths, waits
+    def __init__(
+        self,
+        codec: NativeCodec,
+        coded: Sequence[bool],
+        waveforms: Tensor,
+        lengths: Tensor,
+        waits: Sequence[Wait],
+    ) -> None:
+        self._codec, self._coded = codec, coded
+        self._waveforms, self._lengths, self._waits = waveforms, lengths, waits
 
     def result(self) -> list[np.ndarray]:
         """Wait, and encode the clips in doubt again, alone, by the reference."""
@@ -111,12 +129,13 @@ class NativePending:
             for place, count in enumerate(counts):
                 alone = self._again(part, place, len(codes))
                 codes.append(made[place, :count].copy() if alone is None else alone)
-        return codes
+        started = iter(codes)
+        return [next(started) if coded else np.empty(0, np.uint16) for coded in self._coded]
 
     def _again(self, part: Part, place: int, row: int) -> np.ndarray | None:
         """The codes by the reference where the clip's own are in doubt, else None."""
         tolerance, count = self._codec.tolerance, int(part.counts[place])
-        if tolerance is None or count == 0:  # half precision rounds too often for making good clip by clip
+        if tolerance is None:  # half precision rounds too often for making good clip by clip
             return None
         tolerance.clips += 1
         steady = bool(part.steady[place])

@@ -16,7 +16,7 @@ class Pending(Protocol):
     """An encoding under way on the device."""
 
     def result(self) -> list[np.ndarray]:
-        """Wait for it. One uint16 array a clip, of shape (samples // hop_length + 1,)."""
+        """Wait for it. One uint16 array a clip, of shape (samples // hop_length + extra_codes,)."""
         ...
 
 
@@ -28,7 +28,9 @@ class Codec(Protocol):
     fingerprint: str  # of weights and configuration; changes when codes may change
     sample_rate: int  # Hz
     hop_length: int  # samples a code
+    extra_codes: int  # n samples have n // hop_length + extra_codes codes: 1, and 0 for NeuCodec
     codebook_size: int
+    output_sample_rate: int  # Hz of what `decode` makes: 24,000 for NeuCodec
 
     def launch(self, waveforms: Tensor, lengths: Tensor) -> Pending:
         """Start encoding and return without waiting.
@@ -43,7 +45,10 @@ class Codec(Protocol):
         ...
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Codes of each clip to its waveform: float32 of shape (len(codes) * hop_length,)."""
+        """Codes of each clip to its waveform: float32 (samples,) at `output_sample_rate`.
+
+        There are `hop_length * output_sample_rate // sample_rate` samples a code.
+        """
         ...
 
 
