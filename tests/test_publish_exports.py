@@ -273,9 +273,9 @@ def test_a_split_by_seed_is_the_same_when_the_corpus_grows_and_another_with_anot
 ) -> None:
     share = ("--val-share", "0.2")
     small = export(
-        make_dataset(tmp_path / "a", NUMBERED[:100]).root, "llasa-trainer", tokenizer_folder, *share
+        make_dataset(tmp_path / "a", NUMBERED[:100], shard_size=50).root, "llasa-trainer", tokenizer_folder, *share
     )
-    large = export(make_dataset(tmp_path / "b", NUMBERED).root, "llasa-trainer", tokenizer_folder, *share)
+    large = export(make_dataset(tmp_path / "b", NUMBERED, shard_size=50).root, "llasa-trainer", tokenizer_folder, *share)
     held = texts(large, "val")
     assert 20 <= len(held) <= 60
     assert sorted(held + texts(large, "train")) == sorted(row["text"] for row in NUMBERED)
@@ -285,7 +285,7 @@ def test_a_split_by_seed_is_the_same_when_the_corpus_grows_and_another_with_anot
 
 
 def test_a_split_by_speaker_has_no_speaker_on_both_sides(tmp_path: Path, tokenizer_folder: str) -> None:
-    out = make_dataset(tmp_path / "out", NUMBERED).root
+    out = make_dataset(tmp_path / "out", NUMBERED, shard_size=50).root
     more = ("--split-by", "speaker", "--val-share", "0.3")
     folder = export(out, "llasa-trainer", tokenizer_folder, *more)
     speakers = {row["text"]: row["speaker"] for row in NUMBERED}
