@@ -132,7 +132,7 @@ def test_japanese_browsers_see_japanese_and_the_normalised_text_as_they_type(jap
 def test_stop_ends_a_long_generation_and_keeps_what_was_said(english: Page) -> None:
     ready(english, "✅ Ready")
     speak(english, "A long story that is not to be heard to its end.", 2000)
-    english.until(lambda: "codes" in english.text("#status"))  # its progress is shown
+    english.wait_status("⏳")
     english.click("#stop")
     english.wait_status("⏹️ Stopped.")
     assert 0 < seconds(english.sound("speech")) < 2000 * HOP / RATE

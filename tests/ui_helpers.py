@@ -84,9 +84,13 @@ class Page:
 
     def press(self, selector: str) -> None:
         """Click with the mouse itself."""
-        element = self.find(selector)
+        element = self.until(lambda: next(iter(self._shown(selector)), None))
         self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
+
+    def _shown(self, selector: str) -> list[Any]:
+        found = self.browser.find_elements(By.CSS_SELECTOR, selector)
+        return [element for element in found if element.is_displayed() and element.size["height"]]
 
     def open(self, name: str) -> None:
         """Open an accordion."""

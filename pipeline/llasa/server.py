@@ -146,7 +146,7 @@ class ServerGenerator:
         try:
             yield from _events(self._post(body))
         except urllib.error.HTTPError as error:
-            if error.code not in (400, 422) or not self._takes_extensions:
+            if error.code not in (400, 422) or not any(name in body for name in EXTENSIONS):
                 raise self._refused(error) from error
             self._takes_extensions = False
             yield from self._texts({key: value for key, value in body.items() if key not in EXTENSIONS})

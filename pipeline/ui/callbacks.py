@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -17,16 +18,23 @@ SHOWN_CODES = 2000
 def told(callback: Callable[..., Any]) -> Callable[..., Any]:
     """The callback, with the user's errors shown as messages on the page."""
 
-    @functools.wraps(callback)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        import gradio as gr
+    import gradio as gr
 
+    @functools.wraps(callback)
+    def once(*args: Any, **kwargs: Any) -> Any:
         try:
             return callback(*args, **kwargs)
         except PipelineError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    return wrapped
+    @functools.wraps(callback)
+    def in_steps(*args: Any, **kwargs: Any) -> Any:
+        try:
+            yield from callback(*args, **kwargs)
+        except PipelineError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    return in_steps if inspect.isgeneratorfunction(callback) else once
 
 
 def listed(codes: np.ndarray) -> str:

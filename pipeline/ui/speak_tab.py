@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-import time
 import zipfile
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pipeline.ui.studio import Studio
 
 MOST_CHARACTERS = 4000  # of a text
 MOST_LINES = 64
-BETWEEN_LOOKS = 0.3  # seconds between two signs of progress
+BETWEEN_LOOKS = 0.3  # seconds between two looks at how far it is
 
 
 class SpeakTab:
@@ -69,7 +70,7 @@ class SpeakTab:
                 gr.Slider(0, 500, usual.top_k, step=1, label=i18n("top_k")),
                 gr.Slider(1, 2, usual.repetition_penalty, step=0.05, label=i18n("penalty")),
                 gr.Slider(25, 2000, usual.max_codes, step=25, label=i18n("max_codes"), elem_id="max_codes"),
-                gr.Number(None, precision=0, minimum=0, label=i18n("seed"), elem_id="seed"),
+                gr.Textbox("", label=i18n("seed"), elem_id="seed"),
             ]
 
     def _build_outputs(self, i18n: Any) -> None:
@@ -112,51 +113,62 @@ class SpeakTab:
         self.stop.click(self._stop, queue=False)
 
     @told
-    def speak(self, request: gr.Request, text: str, *rest: Any) -> tuple[Any, ...]:
+    def speak(self, request: gr.Request, text: str, *rest: Any) -> Iterator[tuple[Any, ...]]:
         """Status, audio, spectrogram and codes of a text. `rest`: the voice's inputs, then the sampling's."""
-        spoken, stopped = self._spoken([text], rest, request)
+        spoken, stopped = yield from self._spoken([text], rest, request, others=3)
         one = spoken[0]
-        picture = spectrogram(one.waveform) if len(one.waveform) else None
-        return (
+        yield (
             report(request, spoken, stopped),
             sound(one.waveform, one.sample_rate),
-            picture,
+            spectrogram(one.waveform) if len(one.waveform) else None,
             listed(one.codes),
         )
 
     @told
-    def speak_lines(self, request: gr.Request, lines: str, *rest: Any) -> tuple[Any, ...]:
+    def speak_lines(self, request: gr.Request, lines: str, *rest: Any) -> Iterator[tuple[Any, ...]]:
         """Status, table of results and a zip of the sound of each line."""
         texts = [line.strip() for line in lines.splitlines() if line.strip()]
         if len(texts) > MOST_LINES:
             raise UsageError(words.say(request, "too_many", count=len(texts), most=MOST_LINES))
-        spoken, stopped = self._spoken(texts or [""], rest, request)
+        spoken, stopped = yield from self._spoken(texts or [""], rest, request, others=2)
         rows = [[one.text, round(one.seconds, 2), len(one.codes)] for one in spoken]
         table = {"headers": words.columns(request, "lines"), "data": rows}
-        return report(request, spoken, stopped), table, _zipped(spoken)
+        yield report(request, spoken, stopped), table, _zipped(spoken)
 
     def _spoken(
-        self, texts: list[str], rest: tuple[Any, ...], request: gr.Request
-    ) -> tuple[list[Speech], bool]:
-        """The speeches, and whether they were stopped."""
+        self, texts: list[str], rest: tuple[Any, ...], request: gr.Request, others: int
+    ) -> Generator[tuple[Any, ...], None, tuple[list[Speech], bool]]:
+        """The speeches, and whether they were stopped; until then a status, and nothing for the others.
+
+        Whoever leaves the page stops what it was doing.
+        """
         if self.studio.loading:
             raise UsageError(words.say(request, "not_ready"))
         speaker = self.studio.speaker()
-        stopped = self.studio.begin(str(request.session_hash))
+        session = str(request.session_hash)
+        stopped = self.studio.begin(session)
         reference, transcript, row_voice, *sampling = rest
-        shown, last = gr.Progress(), 0.0
+        now = (0, 0)
 
         def progress(done: int, codes: int) -> bool:
-            nonlocal last
-            if time.monotonic() - last > BETWEEN_LOOKS:
-                last = time.monotonic()
-                shown((done, None), desc=words.say(request, "working", done=done, codes=codes), unit="")
+            nonlocal now
+            now = done, codes
             return not stopped()
 
+        settings = _sampling(request, *sampling)
         voice = self._voice(speaker, reference, transcript, row_voice)
-        settings = _sampling(*sampling)
-        spoken = speaker.speak(texts, sampling=settings, voice=voice, mode=self.mode, progress=progress)
-        return spoken, stopped()
+        with ThreadPoolExecutor(1) as pool:
+            work = pool.submit(
+                speaker.speak, texts, sampling=settings, voice=voice, mode=self.mode, progress=progress
+            )
+            try:
+                while not wait([work], BETWEEN_LOOKS).done:
+                    status = words.say(request, "working", done=now[0], codes=now[1])
+                    yield (status, *[gr.skip()] * others)
+            except GeneratorExit:
+                self.studio.stop(session)
+                raise
+            return work.result(), stopped()
 
     def _voice(
         self, speaker: Speaker, reference: str | None, transcript: str, row_voice: Voice | None
@@ -191,9 +203,17 @@ def report(request: gr.Request, spoken: list[Speech], stopped: bool) -> str:
 
 
 def _sampling(
-    temperature: float, top_p: float, top_k: float, penalty: float, max_codes: float, seed: float | None
+    request: gr.Request,
+    temperature: float,
+    top_p: float,
+    top_k: float,
+    penalty: float,
+    max_codes: float,
+    seed: str,
 ) -> Sampling:
-    drawn = None if seed is None else int(seed)
+    if seed.strip() and not seed.strip().isdecimal():
+        raise UsageError(words.say(request, "bad_seed", seed=seed.strip()))
+    drawn = int(seed) if seed.strip() else None
     return Sampling(temperature, top_p, int(top_k), penalty, int(max_codes), drawn)
 
 

@@ -74,11 +74,12 @@ SENTENCES = {
         "生成 {generating:.2f}秒・抽出 {extracting:.3f}秒・復号 {decoding:.2f}秒・シード {seed}",
     ),
     "cut": (" · cut at the longest length", "・最大長で打ち切り"),
-    "working": ("⏳ {done} sentences, {codes:,} codes", "⏳ {done}文・{codes:,}コード"),
+    "working": ("⏳ {codes:,} codes, {done} sentences done", "⏳ {codes:,}コード・{done}文完了"),
     "round_trip": (
         "✅ Done! ⏱️ {total:.2f} s · {codes:,} codes for {seconds:.2f} s",
         "✅ 完了！ ⏱️ {total:.2f}秒・{seconds:.2f}秒の音声 → {codes:,}コード",
     ),
+    "bad_seed": ("the seed {seed!r} is not a whole number", "シード {seed!r} は整数ではありません"),
     "no_clip": ("choose a clip first", "音声を選んでください"),
     "not_ready": ("the model is still loading", "モデルを読み込み中です"),
     "too_many": ("{count} lines; at most {most} at once", "{count}行あります。一度に{most}行までです"),
