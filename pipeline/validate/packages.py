@@ -62,7 +62,9 @@ def load_speech_detector() -> tuple[Callable[[np.ndarray], float] | None, list[M
     import torch
     from silero_vad import get_speech_timestamps, load_silero_vad
 
-    detector = load_silero_vad()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # it is a TorchScript file, which torch gives up
+        detector = load_silero_vad()
 
     def share(waveform: np.ndarray) -> float:
         found = get_speech_timestamps(torch.from_numpy(waveform), detector, sampling_rate=RATE)

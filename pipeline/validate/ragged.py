@@ -82,15 +82,18 @@ def _same_after(values: np.ndarray, lengths: np.ndarray, period: int) -> np.ndar
 
 
 def _stretch(codes: np.ndarray, period: int) -> int:
+    """Longest stretch of one row with this period, 0 without one: see `repeats`."""
     same = np.append(codes[period:] == codes[:-period], False)
     ends = np.flatnonzero(~same)
     sizes = np.diff(ends, prepend=-1) - 1
-    best = int(sizes.argmax())
-    size = int(sizes[best])
-    stretch = codes[ends[best] - size : ends[best] + period]
-    if size < 2 * period or (stretch == stretch[0]).all():
-        return 0
-    return size + period
+    for place in np.argsort(-sizes, kind="stable"):
+        size, end = int(sizes[place]), int(ends[place])
+        if size < 2 * period:
+            break
+        stretch = codes[end - size : end + period]
+        if (stretch != stretch[0]).any():
+            return size + period
+    return 0
 
 
 def hashes(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """How much text there is to how much speech: units a second by language, and the rows that stand out.
 
-A unit is a character, or a mora in Japanese. Long texts are spoken faster than short ones (pauses and edges
-weigh less), so a row is compared with rows of its text's length. Knows no files.
+A unit is a letter or digit, or a mora in Japanese. Short texts are spoken slower than long ones, for the
+edges of a clip weigh more, so a row is compared with what its text's length lets expect. Knows no files.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ KANA, SMALL_KANA, KANJI = r"[ぁ-ゖァ-ヺー]", r"[ゃゅょぁぃぅぇぉャ
 MORAE_A_KANJI = 2.0  # about 1.9 to 2.1 in running text; exact counts would need a dictionary
 LETTERS = r"[\pL\pN]"  # punctuation and spaces are not spoken
 FIT_ROWS = 50_000  # rows of a language that the expected rate is fitted to
-ROWS_A_BIN = 25
-SPREAD_FLOOR = 0.12  # of the log rate: a corpus more even than that has no outliers by it
+FIT_STEPS = 30
+ERROR_FLOOR = 0.01  # relative error below which rows weigh the same
+SPREAD_FLOOR = 0.12  # of the log duration: a corpus more even than that has no outliers by it
 MAD_TO_SIGMA = 1.4826  # median absolute deviation to standard deviation, for a normal distribution
 PLAUSIBLE = {  # units a second between which the middle row of a corpus lies, pauses included
     "ja": (3.5, 13.0),
@@ -47,15 +48,15 @@ class Rates:
 
 @dataclass(frozen=True)
 class Expected:
-    """The log rate to expect by text length, a broken line, and the spread about it."""
+    """How long a text of a language takes: seconds at its edges and seconds a unit, and the spread."""
 
-    log_units: np.ndarray
-    log_rate: np.ndarray
-    spread: float
+    edges: float
+    per_unit: float
+    spread: float  # robust standard deviation of the log duration
 
     def deviations(self, units: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-        """Robust z of each row, (rows,): below 0 is slow (or text is missing), above is fast."""
-        residual = _residual(self.log_units, self.log_rate, units, seconds)
+        """Robust z of each row's rate, (rows,): below 0 is slow (or text is missing), above is fast."""
+        residual = np.log(self.edges + self.per_unit * units) - np.log(seconds)
         deviations: np.ndarray = residual / max(self.spread, SPREAD_FLOOR)
         return deviations
 
@@ -84,15 +85,25 @@ def is_japanese(texts: pa.Array, languages: pa.Array) -> np.ndarray:
 
 
 def expect(units: np.ndarray, seconds: np.ndarray) -> Expected:
-    """Fit rows of one language: medians of the log rate over bins of equally many rows by text length."""
-    order = np.argsort(units, kind="stable")
-    bins = np.array_split(order, max(min(len(order) // ROWS_A_BIN, 20), 1))
-    log_rate = np.log(units / seconds)
-    log_units = np.array([np.log(np.median(units[rows])) for rows in bins])
-    middle = np.array([np.median(log_rate[rows]) for rows in bins])
-    residual = _residual(log_units, middle, units, seconds)
-    spread = MAD_TO_SIGMA * float(np.median(np.abs(residual - np.median(residual))))
-    return Expected(log_units, middle, spread)
+    """Fit rows of one language: seconds = edges + per_unit * units with the least absolute relative error.
+
+    Absolute, so that a tenth of wrong rows does not bend the line; by iteratively reweighted least squares.
+    """
+    edges, per_unit = 0.0, float(np.median(seconds / units))
+    for _ in range(FIT_STEPS):
+        error = np.abs(seconds - edges - per_unit * units) / seconds
+        weights = 1 / (np.maximum(error, ERROR_FLOOR) * seconds**2)
+        mean_units, mean_seconds = (np.average(values, weights=weights) for values in (units, seconds))
+        spread = np.average((units - mean_units) ** 2, weights=weights)
+        if spread > 0:
+            together = np.average((units - mean_units) * (seconds - mean_seconds), weights=weights)
+            per_unit = max(float(together / spread), 0.0)
+        edges = max(float(mean_seconds - per_unit * mean_units), 0.0)
+        if edges == 0 or per_unit == 0:  # outside what speech can be: a rate alone, or a duration alone
+            per_unit = float(np.median(seconds / units)) if edges == 0 else 0.0
+            break
+    residual = np.log(seconds) - np.log(edges + per_unit * units)
+    return Expected(edges, per_unit, MAD_TO_SIGMA * float(np.median(np.abs(residual - np.median(residual)))))
 
 
 def describe(language: str, rows: int, units: np.ndarray, seconds: np.ndarray, codes: np.ndarray) -> Rates:
@@ -121,10 +132,3 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     last = np.cumsum(counts)
     ranks: np.ndarray = (last - (counts - 1) / 2)[inverse]
     return ranks
-
-
-def _residual(
-    log_units: np.ndarray, log_rate: np.ndarray, units: np.ndarray, seconds: np.ndarray
-) -> np.ndarray:
-    residual: np.ndarray = np.log(units / seconds) - np.interp(np.log(units), log_units, log_rate)
-    return residual

@@ -73,13 +73,13 @@ def _table(path: Path, form: str) -> tuple[pa.Table, list[str]]:
         return rows.read(path, form), []
     except FileNotFoundError as error:
         raise Unreadable(f"{path.name} is missing") from error
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (ValueError, pa.ArrowNotImplementedError, OSError) as error:
         if form != "jsonl":
             raise Unreadable(f"{path.name} cannot be read: {_first_line(error)}") from error
         refused = _first_line(error)
     try:  # without a schema: numbers too large for a code come as they are, to be counted
         table = pyarrow.json.read_json(path)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (ValueError, OSError) as error:
         raise Unreadable(f"{path.name} cannot be read: {_first_line(error)}") from error
     return table, [f"{path.name} does not hold what the schema says: {refused}"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -80,6 +81,11 @@ class WhisperFile:
         self.name = path.name
         self._whisper: Any = whisper
         self._model: Any = whisper.load_model(str(path))
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", ResourceWarning
+            )  # it leaves its vocabulary's file to the collector
+            whisper.tokenizer.get_tokenizer(self._model.is_multilingual, language="en", task="transcribe")
         self.language = None if self._model.is_multilingual else "en"
 
     def transcribe(self, waveforms: Sequence[np.ndarray], language: str | None) -> list[str]:
