@@ -50,6 +50,7 @@ class Hub:
     branches: dict[tuple[str, str], list[Commit]] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)  # large files by SHA-256
     requests: list[str] = field(default_factory=list)  # "METHOD path"
+    refusal: str = ""  # what is said to each large file, if anything
     faults: list[Fault] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -253,7 +254,9 @@ class _Handler(BaseHTTPRequestHandler):
         objects = []
         for wanted in json.loads(body)["objects"]:
             entry: dict[str, Any] = {"oid": wanted["oid"], "size": wanted["size"]}
-            if wanted["oid"] not in self.hub.objects:
+            if self.hub.refusal:
+                entry["error"] = {"code": 403, "message": self.hub.refusal}
+            elif wanted["oid"] not in self.hub.objects:
                 entry["actions"] = {"upload": {"href": f"{self.hub.url}/lfs/{wanted['oid']}"}}
             objects.append(entry)
         return {"transfer": "basic", "objects": objects}

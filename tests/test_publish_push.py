@@ -320,6 +320,19 @@ def test_what_the_user_must_mend_is_one_sentence(
     assert captured.count("\n") == 1
 
 
+def test_what_the_hub_does_not_take_is_said_in_its_words(
+    server: Hub, out: Dataset, waits: Waits, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.refusal = "Private repository storage limit reached"
+    assert main(["push", str(out.root), REPO]) == 1
+    assert "Private repository storage limit reached" in capsys.readouterr().err
+    server.refusal = ""
+    server.faults.append(Fault("POST", "/commit/", 413, headers={"X-Error-Message": "Too large"}))
+    assert main(["push", str(out.root), REPO]) == 1
+    assert capsys.readouterr().err == f"error: the Hub refused {REPO} (HTTP 413: Too large)\n"
+    assert not waits
+
+
 def test_a_dataset_without_rows_is_not_published(server: Hub, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no finished rows"):
         push(make_dataset(tmp_path / "out", []), REPO)

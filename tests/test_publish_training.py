@@ -25,7 +25,7 @@ def test_a_lora_of_the_sample_llasa_loses_its_loss_on_the_sft_export(tmp_path: P
         TrainingArguments,
     )
 
-    rows = [row(i, text="Good morning.", code=[(7 * j) % 50 for j in range(20)]) for i in range(4)]
+    rows = [row(i, text="Good morning.", code=[(7 * j) % 50 for j in range(20)]) for i in range(2)]
     out = make_dataset(tmp_path / "out", rows).root
     assert main(["export", str(out), "--to", "sft", "--tokenizer", str(SAMPLE)]) == 0
     samples = datasets.load_dataset(str(out / "export" / "sft"), cache_dir=str(tmp_path), split="train")
@@ -37,7 +37,7 @@ def test_a_lora_of_the_sample_llasa_loses_its_loss_on_the_sft_export(tmp_path: P
         model=model,
         args=TrainingArguments(
             output_dir=str(tmp_path / "trained"),
-            per_device_train_batch_size=4,
+            per_device_train_batch_size=2,
             max_steps=STEPS,
             learning_rate=2e-2,
             logging_steps=1,

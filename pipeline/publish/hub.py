@@ -109,6 +109,10 @@ class Repository:
                 return call()
             except HFValidationError as error:
                 raise UsageError(f"{self._name} cannot be a dataset's name: give USER/NAME") from error
+            except ValueError as error:  # what the Hub says of a card or a file that it does not take
+                raise PipelineError(
+                    f"the Hub refused {self._name}: {' '.join(str(error).split())}"
+                ) from error
             except (OSError, RuntimeError, httpx2.HTTPError) as error:
                 failure = _behind(error)
                 if not _passes(failure):
@@ -160,9 +164,10 @@ def _passes(failure: BaseException) -> bool:
 
 
 def _said(failure: BaseException) -> str:
-    """A failure in two words. Its own message is not for logs: it can name addresses that are signed."""
+    """A failure in a few words. Its own message is not for logs: it can name addresses that are signed."""
     if isinstance(failure, HfHubHTTPError):
-        return f"HTTP {failure.response.status_code}"
+        said = f": {failure.server_message}" if failure.server_message else ""
+        return f"HTTP {failure.response.status_code}{said}"
     return type(failure).__name__
 
 
