@@ -18,7 +18,7 @@ import torch
 from sample_models import codec, codec_training, crops, llasa_data, llasa_training, prompts, publishing
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-CODEC_STEPS = 4500
+CODEC_STEPS = 3500
 LLASA_STEPS = 1500
 
 

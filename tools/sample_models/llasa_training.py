@@ -16,8 +16,8 @@ from pipeline.llasa import tiny
 from pipeline.prompt import DATE, INSTRUCTION
 from sample_models.llasa_data import IGNORED, Sample, batches, pad
 
-TEXT_VOCABULARY = 384  # the bytes and the most frequent pieces: sentences not seen need pieces, not words
-TEMPLATE_WEIGHT = 200  # times that the words of the chat template count, so that each becomes one token
+TEXT_VOCABULARY = 512  # the bytes and the most frequent pieces: new sentences need pieces, not whole words
+TEMPLATE_WEIGHT = 5000  # times that the words of the chat template count, so that each becomes one token
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class LlasaRun:
 
 def tokenizer_for(texts: list[str], codebook_size: int) -> PreTrainedTokenizerFast:
     """A tokenizer in the LLASA layout, its text pieces learned from the prompts and the chat template."""
-    template = [f"system user assistant Today Date: {DATE} {INSTRUCTION}"] * TEMPLATE_WEIGHT
+    template = ["system", "user", "assistant", "Today", f"Date: {DATE}", INSTRUCTION] * TEMPLATE_WEIGHT
     return tiny.build_tokenizer(codebook_size, text_vocabulary=TEXT_VOCABULARY, corpus=[*texts, *template])
 
 
 def model_for(tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """About 5.4 M parameters, embeddings shared with the output."""
+    """About 4.6 M parameters, embeddings shared with the output."""
     model = tiny.build_model(
-        tokenizer, hidden=256, layers=5, heads=4, kv_heads=4, intermediate=768, tied=True, seed=seed
+        tokenizer, hidden=256, layers=4, heads=4, kv_heads=4, intermediate=768, tied=True, seed=seed
     )
     with torch.no_grad():
         for layer in model.model.layers:  # residual branches start small

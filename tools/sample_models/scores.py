@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import distillmos
-import jiwer
 import numpy as np
 import torch
-import whisper
 from pystoi import stoi
-from whisper.normalizers import EnglishTextNormalizer
 
+from pipeline.validate.recognise import WhisperFile, count_errors
 from sample_models.prompts import SAMPLE_RATE
 
 KEYS = {"#": " pound ", "*": " star "}  # prompts name telephone keys by sign or by word
@@ -35,32 +33,32 @@ class Scores:
 
 
 class Judge:
-    """Whisper tiny.en and Distill-MOS, loaded once, on the CPU."""
+    """Whisper tiny.en and Distill-MOS, loaded once."""
 
     def __init__(self, whisper_file: Path) -> None:
-        self.recogniser = whisper.load_model(str(whisper_file), device="cpu")
-        self.normalise = EnglishTextNormalizer()
-        self.rater = distillmos.ConvTransformerSQAModel().eval()
+        self._recogniser = WhisperFile(whisper_file)
+        self._rater = distillmos.ConvTransformerSQAModel().eval()
 
-    def transcribe(self, waveform: np.ndarray) -> str:
-        """What Whisper hears in a 16 kHz clip, greedily."""
-        options = {"language": "en", "fp16": False, "temperature": 0.0, "condition_on_previous_text": False}
-        return str(self.recogniser.transcribe(waveform.astype(np.float32), **options)["text"]).strip()
-
-    def comparable(self, text: str) -> str:
-        """Text in Whisper's own English normal form, telephone keys as words."""
-        words = re.sub("[#*]", lambda sign: KEYS[sign[0]], text)
-        return str(self.normalise(words))
-
-    def wer(self, heard: Sequence[str], texts: Sequence[str]) -> float:
-        """Word errors of all clips over words of all clips."""
-        spoken = [self.comparable(text) for text in texts]
-        return float(jiwer.wer(spoken, [self.comparable(text) for text in heard]))
+    def hear(self, waveforms: Sequence[np.ndarray]) -> list[str]:
+        """What Whisper makes of 16 kHz clips, greedily."""
+        return self._recogniser.transcribe(waveforms, "en")
 
     @torch.inference_mode()
     def mos(self, waveforms: Sequence[np.ndarray]) -> float:
         """Mean Distill-MOS, each clip alone."""
-        return float(np.mean([self.rater(torch.from_numpy(w)[None].float()).item() for w in waveforms]))
+        ratings = [self._rater(torch.from_numpy(clip)[None].float()).item() for clip in waveforms]
+        return float(np.mean(ratings))
+
+
+def wer(heard: Sequence[str], texts: Sequence[str]) -> float:
+    """Word errors of all clips over words of all clips, in Whisper's normal form, keys as words."""
+    pairs = [(_with_keys(text), _with_keys(said)) for text, said in zip(texts, heard, strict=True)]
+    errors = [count_errors(text, said, "en") for text, said in pairs]
+    return sum(error.edits for error in errors) / sum(error.length for error in errors)
+
+
+def _with_keys(text: str) -> str:
+    return re.sub("[#*]", lambda sign: KEYS[sign[0]], text)
 
 
 def intelligibility(source: np.ndarray, made: np.ndarray) -> float:
@@ -77,8 +75,8 @@ def score_pairs(
     """Reconstructions beside their sources."""
     return Scores(
         clips=len(texts),
-        wer=judge.wer([judge.transcribe(waveform) for waveform in made], texts),
-        source_wer=judge.wer([judge.transcribe(waveform) for waveform in sources], texts),
+        wer=wer(judge.hear(made), texts),
+        source_wer=wer(judge.hear(sources), texts),
         stoi=float(np.mean([intelligibility(a, b) for a, b in zip(sources, made, strict=True)])),
         distill_mos=judge.mos(made),
         source_distill_mos=judge.mos(sources),

@@ -54,10 +54,10 @@ def score_all(training: list[Prompt], held_out: list[Prompt], models: Path, hear
 
 
 def _spoken(judge: scores.Judge, speeches: Sequence[Speech], texts: Sequence[str]) -> dict[str, Any]:
-    heard = [judge.transcribe(speech.waveform) for speech in speeches]
+    heard = judge.hear([speech.waveform for speech in speeches])
     said = scores.Scores(
         clips=len(texts),
-        wer=judge.wer(heard, texts),
+        wer=scores.wer(heard, texts),
         source_wer=None,
         stoi=None,
         distill_mos=judge.mos([speech.waveform for speech in speeches]),
