@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from llasa_helpers import CODEBOOK, prompter, tokenizer
+import torch
+from llasa_helpers import CODEBOOK, layout, prompter, tokenizer
 from ui_helpers import free_port
 
 from pipeline.errors import UsageError
@@ -40,7 +41,10 @@ def transformers_serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
     for package in ("openai", "fastapi", "uvicorn"):
         pytest.importorskip(package)
     folder = tmp_path_factory.mktemp("served") / "tiny"
-    tiny.save(tiny.build_model(tokenizer(), hidden=32, heads=4, kv_heads=2), tokenizer(), folder)
+    model = tiny.build_model(tokenizer(), hidden=32, heads=4, kv_heads=2)
+    with torch.no_grad():  # words are not likely, so that it speaks, as a trained one does
+        model.model.embed_tokens.weight[: layout().code_ids[0]] *= 0.1
+    tiny.save(model, tokenizer(), folder)
     port = free_port()
     command = [Path(sys.executable).parent / "transformers", "serve", folder, "--port", str(port)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
@@ -69,7 +73,6 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def test_a_real_server_says_what_its_model_says(transformers_serve: tuple[str, Path]) -> None:
-    import torch
     from transformers import AutoModelForCausalLM
 
     address, folder = transformers_serve

@@ -173,7 +173,7 @@ def test_a_dataset_is_searched_heard_and_its_rejections_are_explained(japanese: 
     assert "broken" in japanese.text("#rejected")
     japanese.type("search", "こんにち", Keys.ENTER)
     japanese.until(lambda: "First words" not in japanese.text("#rows"))
-    japanese.press("#rows tbody td")
+    japanese.press("#rows [role=gridcell]")
     assert seconds(japanese.sound("row_source")) == 1.0
     assert seconds(japanese.sound("row_decoded")) == (RATE // HOP + 1) * HOP / RATE
     assert len(japanese.value("row_codes").split()) == RATE // HOP + 1

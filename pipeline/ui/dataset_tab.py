@@ -46,7 +46,7 @@ class DatasetTab:
             interactive=False,
             wrap=True,
             elem_id="rows",
-            column_widths=["22%", "58%", "10%", "10%"],
+            column_widths=["22%", "50%", "13%", "15%"],
         )
         with gr.Row(elem_classes="columns"):
             before = gr.Audio(
@@ -120,7 +120,7 @@ class DatasetTab:
         for table in self.dataset.tables(["id", "text", "duration", "code"]):
             kept = table.filter(_mask(table, needle)) if needle else table
             for row in kept.slice(0, SHOWN).to_pylist():
-                yield [row["id"], row["text"], round(row["duration"], 2), len(row["code"])]
+                yield [row["id"], row["text"], round(row["duration"], 1), len(row["code"])]
 
     def _row(self, identifier: str) -> dict[str, Any]:
         for table in self.dataset.tables():

@@ -1,0 +1,211 @@
+"""How fast a LLASA speaks: this project's generation against plain `model.generate`, in one run.
+
+    .venv/bin/python benchmarks/speak.py                       # the sample model on this machine's CPU
+    .venv/bin/python benchmarks/speak.py --shape 1b --shape 3b # random models of those shapes, on CUDA
+    .venv/bin/python benchmarks/speak.py --no-compile --codes 200
+
+Prints a table and writes benchmarks/results/speak-{cpu,cuda}.json. What was not measured is null there.
+The plain way is the one that this project grew from: `model.generate` with sampling over the whole
+vocabulary, in the same dtype, one request at a time (it batches none), with transformers' own cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline.llasa import attention, loading, tiny
+from pipeline.llasa.compiling import as_it_is, compiled
+from pipeline.llasa.decoder import Decoder
+from pipeline.llasa.layout import Layout, read_layout
+from pipeline.llasa.prompt import Prompter
+from pipeline.llasa.sampling import Sampling
+
+RESULTS = Path(__file__).parent / "results"
+SAMPLE = "data/sample/llasa-random"
+TEXT = "The quick brown fox jumps over the lazy dog, and then it sits down to think about it."
+SHAPES = {  # Llama 3.2's
+    "1b": {"hidden": 2048, "layers": 16, "heads": 32, "kv_heads": 8, "intermediate": 8192},
+    "3b": {"hidden": 3072, "layers": 28, "heads": 24, "kv_heads": 8, "intermediate": 8192},
+}
+BATCHES = (1, 8, 64)
+FIRST = 25  # codes until a stream is first heard
+REPEATS = 3  # the best counts: other work on the machine only ever slows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--shape", action="append", choices=[*SHAPES, "sample"], help="models (by the device)"
+    )
+    parser.add_argument("--codes", type=int, default=250, help="codes a request (250: 5 s)")
+    parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = loading.pick_device("auto")
+    shapes = arguments.shape or (["sample"] if device.type == "cpu" else ["1b", "3b"])
+    ceiling = copy_rate(device)
+    report = {
+        "machine": machine(device),
+        "codes": arguments.codes,
+        "compiled": not arguments.no_compile,
+        "copy_bytes_per_second": ceiling,
+        "models": {
+            shape: measure(shape, device, arguments.codes, ceiling, not arguments.no_compile)
+            for shape in shapes
+        },
+        "not_measured": [shape for shape in (*SHAPES, "sample") if shape not in shapes],
+    }
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"speak-{device.type}.json"
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    print(f"not measured here: {', '.join(report['not_measured'])}; written to results/{path.name}")
+
+
+def measure(shape: str, device: torch.device, codes: int, ceiling: float, compile: bool) -> dict[str, Any]:
+    """All figures of one model."""
+    model, tokenizer, layout = load(shape, device)
+    prompt = Prompter(tokenizer, layout).tokens(TEXT)
+    plain = codes / best(lambda: generate_plainly(model, prompt, codes))
+    compiler = partial(compiled, device=device) if compile else as_it_is
+    attention.use(model, attention.SDPA)
+    decoder = Decoder(model, layout, slots=max(BATCHES), length=2048, compiler=compiler)
+    never_end(decoder)
+    started = time.perf_counter()
+    run(decoder, [prompt], codes)
+    figures: dict[str, Any] = {"dtype": str(model.dtype), "first_run_seconds": time.perf_counter() - started}
+    figures["seconds_to_first_codes"] = best(lambda: run(decoder, [prompt], FIRST))
+    figures["plain_codes_per_second"] = plain
+    print(f"{shape}, {model.dtype}: plain generate {plain:,.0f} codes/s")
+    for rows in BATCHES:
+        rate = rows * codes / best(lambda rows=rows: run(decoder, [prompt] * rows, codes))
+        figures[f"batch_{rows}"] = {
+            "codes_per_second": rate,
+            "times_plain": rate / plain,
+            "times_real_time": rate / 50,
+            "share_of_bandwidth": rate / rows * weight_bytes(decoder) / ceiling,
+        }
+        share = figures[f"batch_{rows}"]["share_of_bandwidth"]
+        print(
+            f"  batch {rows:2}: {rate:8,.0f} codes/s, {rate / plain:5.1f} times plain, "
+            f"{rate / 50:6.1f} times real time, {share:.0%} of the memory's rate"
+        )
+    print(f"  first {FIRST} codes after {figures['seconds_to_first_codes']:.3f} s")
+    figures["greedy_agreement"] = {kind: agreement(shape, device, prompt, kind) for kind in ("int8", "int4")}
+    print(f"  greedy agreement with the unquantised model: {figures['greedy_agreement']}")
+    return figures
+
+
+def load(shape: str, device: torch.device) -> tuple[Any, Any, Layout]:
+    """The sample model in float32, or a random one of a shape, in bf16 on CUDA."""
+    tokenizer = loading.load_tokenizer(loading.find(SAMPLE))
+    layout = read_layout(tokenizer, 65_536, shape)
+    if shape == "sample":
+        settings = loading.ModelSettings(name=SAMPLE, device=str(device))
+        return loading.load(settings, 65_536).model, tokenizer, layout
+    with torch.device(device):
+        model = tiny.build_model(tokenizer, tied=True, **SHAPES[shape])
+    return model.to(device, loading.pick_dtype(True, device)), tokenizer, layout
+
+
+def generate_plainly(model: Any, prompt: Sequence[int], codes: int) -> None:
+    """`model.generate`, sampling, as the program before ran it."""
+    ids = torch.tensor([prompt], device=model.device)
+    model.set_attn_implementation("sdpa")
+    model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        max_new_tokens=codes,
+        min_new_tokens=codes,
+        do_sample=True,
+        temperature=0.8,
+        top_p=0.95,
+        top_k=50,
+        repetition_penalty=1.1,
+    )
+
+
+def run(decoder: Decoder, prompts: list[list[int]], codes: int) -> list[np.ndarray]:
+    """The same with this project's decoder."""
+    session = decoder.start(prompts, [Sampling(0.8, 0.95, 50, 1.1, codes, seed=1)] * len(prompts))
+    while not session.advance(16):
+        pass
+    return session.codes()
+
+
+def agreement(shape: str, device: torch.device, prompt: list[int], kind: str) -> float | None:
+    """Share of greedy codes that quantised weights leave as they were, before the first that differs."""
+    said = []
+    for quantized in (None, kind):
+        model, _, layout = load(shape, device)
+        if quantized is not None:
+            loading.quantize(model, quantized)
+        attention.use(model, attention.SDPA)
+        decoder = Decoder(model, layout, slots=1, length=1024, compiler=as_it_is)
+        never_end(decoder)
+        session = decoder.start([prompt], [Sampling(temperature=0, max_codes=200)])
+        while not session.advance(16):
+            pass
+        said.append(session.codes()[0])
+    same = said[0] == said[1]
+    return float(same.argmin() if not same.all() else len(same)) / len(same)
+
+
+def never_end(decoder: Decoder) -> None:
+    """A random model may end at once: take the END token's row out of the race."""
+    decoder.bias = torch.zeros(decoder.end + 1, device=decoder.device, dtype=decoder.legal.dtype)
+    decoder.bias[decoder.end] = -1e4
+
+
+def best(work: Callable[[], object]) -> float:
+    """Seconds of the fastest of REPEATS runs, after one to warm up."""
+    times = []
+    for _ in range(REPEATS + 1):
+        started = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+def weight_bytes(decoder: Decoder) -> int:
+    """What a step must read: the layers' weights and the legal rows of the output layer."""
+    layers = sum(one.numel() * one.element_size() for one in decoder.model.model.layers.parameters())
+    return layers + decoder.legal.numel() * decoder.legal.element_size()
+
+
+def copy_rate(device: torch.device) -> float:
+    """Bytes a second that the device's memory copies, read and written counted."""
+    source = torch.ones(64 * 2**20 if device.type == "cpu" else 2**30, dtype=torch.float32, device=device)
+    target = torch.empty_like(source)
+    return 2 * source.numel() * 4 / best(lambda: target.copy_(source))
+
+
+def machine(device: torch.device) -> dict[str, Any]:
+    """What was measured on."""
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
+    return {
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else names[0].split(":")[1].strip(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+if __name__ == "__main__":
+    main()
