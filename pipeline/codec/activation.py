@@ -7,6 +7,7 @@ triton_activation.py do the same in one.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,19 @@ def plain(module: Any, values: Tensor, lengths: Tensor) -> Tensor:
     """The library's own passes, with each clip's last value held past its end before each filter."""
     raised = module.act(module.upsample(hold_past(values, lengths)))
     return zero_past(module.downsample(hold_past(raised, 2 * lengths)), lengths)
+
+
+def fastest_activation(device: torch.device) -> Activation:
+    """The one-pass kernel for `device` where it can be had, else the plain path."""
+    if device.type == "cuda" and importlib.util.find_spec("triton") is not None:
+        from pipeline.codec.triton_activation import fused
+
+        return fused
+    if device.type == "cpu":
+        from pipeline.codec.cpu_activation import build
+
+        return build() or plain
+    return plain
 
 
 @torch.no_grad()

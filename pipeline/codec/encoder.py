@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pipeline.codec import semantic
 from pipeline.codec.activation import Activation
 from pipeline.codec.features import LogMel
 from pipeline.codec.masking import valid, zero_past
@@ -42,13 +43,19 @@ class Coded:
 
 
 class BatchEncoder:
-    """Encodes padded batches with the submodules of `model` (an `Xcodec2Model` or a `NeuCodecModel`)."""
+    """Encodes padded batches with the submodules of `model` (an `Xcodec2Model` or a `NeuCodecModel`).
 
-    def __init__(self, model: nn.Module, mel: LogMel, hop: int, activation: Activation) -> None:
+    `own_attention`: w2v-BERT's layers by semantic.py instead of the library's forward.
+    """
+
+    def __init__(
+        self, model: nn.Module, mel: LogMel, hop: int, activation: Activation, *, own_attention: bool = False
+    ) -> None:
         self._model: Any = model  # submodules are untyped attributes
         self._mel = mel
         self._hop = hop
         self._activation = activation
+        self._own_attention = own_attention and semantic.supported(self._model.semantic_encoder)
 
     def __call__(self, waveforms: Tensor, lengths: Tensor, half: torch.dtype | None = None) -> Coded:
         """`waveforms`: float32 (clips, samples), zero past each clip's end; `lengths`: int64 (clips,), on its
@@ -63,10 +70,10 @@ class BatchEncoder:
         features, unsteady = self._mel(waveforms, padded)
         vectors = self._mel.vectors(padded)
         with torch.autocast(waveforms.device.type, dtype=half, enabled=half is not None):
-            semantic = self._semantic(features, vectors)
+            heard = self._semantic(features, vectors)
             acoustic = self._acoustic(waveforms[:, None, :], padded)
-        shared = min(semantic.shape[-1], acoustic.shape[-1])  # NeuCodec's features lack the last frame
-        joined = torch.cat([semantic[..., :shared], acoustic[..., :shared]], dim=1).float().transpose(1, 2)
+        shared = min(heard.shape[-1], acoustic.shape[-1])  # NeuCodec's features lack the last frame
+        joined = torch.cat([heard[..., :shared], acoustic[..., :shared]], dim=1).float().transpose(1, 2)
         quantizer = model.quantizer
         low = quantizer.project_in(model.fc_encoder(joined))
         rounding = quantizer.quantizer
@@ -75,13 +82,20 @@ class BatchEncoder:
         return Coded(codes, torch.minimum(vectors, padded // self._hop), scaled, ~unsteady)
 
     def _semantic(self, features: Tensor, vectors: Tensor) -> Tensor:
-        mask = valid(vectors, features.shape[1])
-        hidden = self._model.semantic_encoder(features, attention_mask=mask).last_hidden_state.transpose(1, 2)
+        hidden = self._listen(features, vectors).transpose(1, 2)
         adapter = self._model.semantic_adapter
         first = zero_past(adapter.act1(adapter.conv1(zero_past(hidden, vectors))), vectors)
         second = zero_past(adapter.act2(adapter.conv2(first)), vectors)
         result: Tensor = adapter.conv4(zero_past(adapter.conv3(second) + first, vectors))
         return result
+
+    def _listen(self, features: Tensor, vectors: Tensor) -> Tensor:
+        model = self._model.semantic_encoder
+        if self._own_attention:
+            return semantic.encode(model, features, vectors)
+        mask = valid(vectors, features.shape[1])
+        hidden: Tensor = model(features, attention_mask=mask).last_hidden_state
+        return hidden
 
     def _acoustic(self, waveforms: Tensor, lengths: Tensor) -> Tensor:
         encoder, activate = self._model.acoustic_encoder, self._activation

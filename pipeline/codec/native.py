@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.codec import cpu_activation, decoder
-from pipeline.codec.activation import plain
+from pipeline.codec import decoder
+from pipeline.codec.activation import fastest_activation
 from pipeline.codec.encoder import BatchEncoder, Coded
 from pipeline.codec.exactness import Tolerance
 from pipeline.codec.features import LogMel
@@ -47,7 +47,7 @@ class Identity:
 class NativeCodec:
     """See `pipeline.codec.protocol.Codec`. `half`: dtype of the two encoders, None for exact float32.
 
-    `whole_batches`: keep a batch together also where clips one by one are faster, that is on a CPU.
+    `whole_batches`: go a GPU's way on a CPU too, where clips one by one are faster.
     """
 
     def __init__(
@@ -68,10 +68,14 @@ class NativeCodec:
         self.reference = Reference(model, extractor)
         self.tolerance: Tolerance | None = None  # measured when first needed
         self._model, self._half, self._device = model, half, model.device
-        on_cpu = self._device.type == "cpu"
-        activation = (cpu_activation.build() if on_cpu else None) or plain
-        self._encoder = BatchEncoder(model, LogMel(family.edge, self._device), self.hop_length, activation)
-        alone = on_cpu and not whole_batches
+        alone = self._device.type == "cpu" and not whole_batches
+        self._encoder = BatchEncoder(
+            model,
+            LogMel(family.edge, self._device),
+            self.hop_length,
+            fastest_activation(self._device),
+            own_attention=not alone,
+        )
         self._runner: Runner = CpuRunner(self._encode) if alone else BatchRunner(self._encode, self._device)
 
     def launch(self, waveforms: Tensor, lengths: Tensor) -> NativePending:
