@@ -46,6 +46,11 @@ def row(number: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+REPO = "user/speech"
+ROWS = [row(i) for i in range(10)]
+Waits = list[float]  # seconds that would have been waited
+
+
 def make_dataset(
     root: Path,
     rows: Sequence[dict[str, Any]],

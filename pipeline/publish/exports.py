@@ -114,20 +114,20 @@ def export(
     if (found := _found(folder, request)) is not None:
         return Outcome(folder, found["rows"], found["left_out"], made=False)
     with replacing_folder(folder, RECORD) as temporary:
-        lot = _Lot(FORMATS[name], tokens, is_validation, max_length)
-        writer = lot.form.open(temporary, tokens, max_length)
+        filing = _Filing(FORMATS[name], tokens, is_validation, max_length)
+        writer = filing.form.open(temporary, tokens, max_length)
         with (temporary / "left_out.jsonl").open("w", encoding="utf-8") as listing:
             for table in _lots(dataset, tuple(dict.fromkeys((*COLUMNS, *columns)))):
-                for loss in lot.write(table, writer):
+                for loss in filing.write(table, writer):
                     listing.write(json.dumps(dataclasses.asdict(loss), ensure_ascii=False) + "\n")
                 progress(len(table))
         writer.close()
-        record = {"request": request, "rows": lot.rows, "left_out": lot.left_out}
+        record = {"request": request, "rows": filing.rows, "left_out": filing.left_out}
         (temporary / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    return Outcome(folder, dict(lot.rows), dict(lot.left_out), made=True)
+    return Outcome(folder, dict(filing.rows), dict(filing.left_out), made=True)
 
 
-class _Lot:
+class _Filing:
     """Files one lot of rows after the other, and counts."""
 
     def __init__(self, form: Format, tokens: Tokens, is_validation: IsValidation, max_length: int) -> None:
