@@ -1,6 +1,7 @@
 """Who may write to an output folder: one whole run, or several parts of one run side by side.
 
 Locks are the system's (`flock`), which lets go of them when a process dies, also over NFS between machines.
+In an object store they are leases, which nobody can share: there a whole run looks for parts instead.
 Knows nothing of what is in the folder.
 """
 
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.leases import is_leased, leased
+from pipeline.places import is_remote
 
 WHOLE = ".lock"  # held exclusively by a whole run, shared by parts
 PLANNING = ".lock-planning"  # held by a part while it plans or closes the dataset
@@ -41,9 +44,10 @@ class Part:
 @contextlib.contextmanager
 def claimed(root: Path) -> Iterator[None]:
     """Hold `root` for one whole run. UsageError when another run, or a part of one, holds it."""
-    root.mkdir(parents=True, exist_ok=True)
+    if not is_remote(root):
+        root.mkdir(parents=True, exist_ok=True)
     with _locked(root / WHOLE, fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
-        if not held:
+        if not held or (is_remote(root) and _parts_at_work(root)):
             raise _taken(root)
         yield
 
@@ -71,7 +75,8 @@ def claimed_part(root: Path, part: Part, say: Callable[[str], object]) -> Iterat
 
     UsageError when a whole run, the same part, or parts of another number hold it.
     """
-    root.mkdir(parents=True, exist_ok=True)
+    if not is_remote(root):
+        root.mkdir(parents=True, exist_ok=True)
     with _locked(root / WHOLE, fcntl.LOCK_SH | fcntl.LOCK_NB) as shared, contextlib.ExitStack() as planning:
         if not shared:
             raise _taken(root)
@@ -88,7 +93,7 @@ def claimed_part(root: Path, part: Part, say: Callable[[str], object]) -> Iterat
 
 
 def _parts_at_work(root: Path) -> list[Part]:
-    """Parts that other processes hold. Only who holds planning may ask: looking takes each lock for a moment."""
+    """Parts that other processes hold. Only who holds planning may ask: looking takes each lock shortly."""
     found = []
     for path in root.glob(".lock-part-*"):
         match = PART.fullmatch(path.name)
@@ -102,6 +107,8 @@ def _taken(root: Path) -> UsageError:
 
 
 def _is_free(path: Path) -> bool:
+    if is_remote(path):
+        return not is_leased(path)
     with _locked(path, fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
         return held
 
@@ -109,6 +116,13 @@ def _is_free(path: Path) -> bool:
 @contextlib.contextmanager
 def _locked(path: Path, operation: int) -> Iterator[bool]:
     """Lock a file for the block; whether that succeeded, which only LOCK_NB leaves open."""
+    if is_remote(path):
+        if operation & fcntl.LOCK_SH:
+            yield not is_leased(path)
+            return
+        with leased(path, wait=not operation & fcntl.LOCK_NB) as held:
+            yield held
+        return
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         try:

@@ -30,7 +30,7 @@ class CorpusSettings(Section):
     """Where the recordings and their transcripts are, and how to read them."""
 
     audio: str | None = Field(
-        None, description="folder of audio files, or a Hugging Face dataset (folder or id)"
+        None, description="folder of audio files, also s3://…, or a Hugging Face dataset (folder or id)"
     )
     text: str | None = Field(None, description="transcript file or folder; none for sidecars and datasets")
     transcripts: str = Field(
@@ -53,6 +53,10 @@ class CorpusSettings(Section):
     hf_split: str = Field("train", description="split to read of a Hugging Face dataset")
     licence: str = Field("unknown", description="licence of the corpus, for the dataset card")
     max_samples: int | None = Field(None, description="take only the first N utterances", ge=1)
+    cache: str | None = Field(
+        None, description="folder for copies of audio from an object store; none: in the temporary folder"
+    )
+    cache_gb: float = Field(20.0, description="most GB of such copies on each machine", gt=0)
     exclude: str | None = Field(None, description="JSONL of ids to leave out: rows with an `id`")
 
 
@@ -72,7 +76,7 @@ class CodecSettings(Section):
     """Which codec makes the codes, and where it runs."""
 
     name: str = Field(
-        "data/sample/codec-random",
+        "data/sample/codec",
         description="Hugging Face id, or folder with weights",
         json_schema_extra=RESULTS,
     )

@@ -1,6 +1,7 @@
 """Files that are complete or absent: write under a temporary name, fsync, rename, fsync the folder.
 
-The temporary name is fixed for a target and writer, so a run after a crash overwrites what the crash left.
+The temporary name is fixed for a target and writer, so a run after a crash overwrites what the crash left. In
+an object store an object appears whole by itself: it is made in a temporary folder here, then uploaded.
 """
 
 from __future__ import annotations
@@ -8,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from pipeline.places import is_remote, upload
 
 CHUNK = 1 << 20  # bytes read at a time
 
@@ -20,6 +24,11 @@ def replacing(target: Path, writer: str = "") -> Iterator[Path]:
 
     `writer` keeps the temporary names of two that may write one target apart.
     """
+    if is_remote(target):
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / target.name
+            upload(Path(folder) / target.name, target)
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}{writer and '.' + writer}.tmp")
     try:

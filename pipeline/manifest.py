@@ -84,7 +84,7 @@ class Manifest:
         """Those of `columns` in which every row is null, by the parts' own counts."""
         nulls = dict.fromkeys(columns, 0)
         for part in self.parts:
-            metadata = pq.read_metadata(part)
+            metadata = _metadata(part)
             for group in range(metadata.num_row_groups):
                 for name in nulls:
                     column = metadata.row_group(group).column(SCHEMA.get_field_index(name))
@@ -122,8 +122,13 @@ def digest(table: pa.Table) -> str:
     return hashlib.sha256(json.dumps(table.to_pydict(), ensure_ascii=False).encode()).hexdigest()[:16]
 
 
+def _metadata(part: Path) -> Any:
+    with part.open("rb") as file:
+        return pq.read_metadata(file)
+
+
 def _shard_list(part: Path) -> list[dict[str, Any]]:
-    metadata = pq.read_metadata(part).metadata
+    metadata = _metadata(part).metadata
     shards: list[dict[str, Any]] = json.loads(metadata[SHARDS])
     return shards
 

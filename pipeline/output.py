@@ -16,6 +16,7 @@ from pipeline.config import Settings, changes_results, flatten
 from pipeline.errors import UsageError
 from pipeline.files import write_text
 from pipeline.manifest import Manifest, ShardPlan
+from pipeline.places import is_remote
 from pipeline.shards import Dataset
 from pipeline.utterance import Reason
 
@@ -34,7 +35,7 @@ def settle(root: Path, settings: Settings) -> Dataset:
     """Write `config.yaml` on the first run; later UsageError unless the settings give the same results."""
     path = root / "config.yaml"
     if not path.exists():
-        if strangers := [entry.name for entry in root.iterdir() if not entry.name.startswith(".")]:
+        if strangers := strangers_in(root):
             raise UsageError(
                 f"{root} is not empty and not a dataset ({strangers[0]} is in it): give another folder"
             )
@@ -45,6 +46,14 @@ def settle(root: Path, settings: Settings) -> Dataset:
     if dataset.fingerprint != settings.fingerprint():
         raise UsageError(f"{root} was made with other settings: {_differences(dataset.settings, settings)}")
     return dataset
+
+
+def strangers_in(root: Path) -> list[str]:
+    """What lies in a folder that should be new; hidden files, our locks among them, do not count."""
+    try:
+        return [entry.name for entry in root.iterdir() if entry.name and not entry.name.startswith(".")]
+    except FileNotFoundError:  # a store has no empty folders
+        return []
 
 
 def _differences(made_with: dict[str, Any], settings: Settings) -> str:
@@ -77,6 +86,8 @@ def clean(
     root: Path, folders: Iterable[str] = ("data", "rejected", "state", "manifest", "report", ".")
 ) -> None:
     """Remove temporary files that a killed run left. Only the run that holds the folder may."""
+    if is_remote(root):  # they were made elsewhere
+        return
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
             for path in (root / folder).glob(".*.tmp"):

@@ -12,6 +12,7 @@ import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -211,9 +212,13 @@ class _Examiner:
 
     def _probed(self, row: Row, entry: Utterance) -> Row:
         try:
-            found = probe(self.source.open(entry.audio))
+            file = self.source.open(entry.audio)
+            with nullcontext() if isinstance(file, Path) else closing(file):
+                found = probe(file)
         except AudioError as error:
             return _refused(row, error.reason, error.detail)
+        except FileNotFoundError as error:  # gone since `stat`, or named by an archive that does not have it
+            return _refused(row, Reason.MISSING_AUDIO, f"{entry.audio}: {error}")
         end = found.duration if entry.end is None else min(entry.end, found.duration)
         seconds = round(end - (entry.start or 0.0), 6)
         row |= {"duration": seconds, "sample_rate": found.sample_rate}

@@ -6,7 +6,6 @@ that exists and names the digest of the shard's manifest rows means that the sha
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import dataclasses
 import json
@@ -22,6 +21,7 @@ import yaml
 from pipeline import rows
 from pipeline.errors import UsageError
 from pipeline.files import checksum, replacing, write_text
+from pipeline.places import local, place, texts
 from pipeline.stats import distributions
 from pipeline.utterance import Rejection
 
@@ -90,10 +90,13 @@ def write_shard(
     `marks` holds the fields of `State` that are not derived from the rows: inputs, codec, timings.
     """
     files.state.unlink(missing_ok=True)  # a shard that is redone is not done while it is rewritten
+    written = {}
     with replacing(files.data, files.writer) as temporary:
         rows.write(temporary, table, files.form)
+        written[files.data] = _measured(temporary)
     with replacing(files.rejected, files.writer) as temporary:
         temporary.write_text("".join(_line(r) for r in rejections), encoding="utf-8")
+        written[files.rejected] = _measured(temporary)
     reasons: dict[str, int] = {}
     for rejection in rejections:
         reasons[rejection.reason] = reasons.get(rejection.reason, 0) + 1
@@ -106,14 +109,15 @@ def write_shard(
         seconds=round(sum(table["duration"].to_pylist()), 6),
         codes=pyarrow.compute.sum(pyarrow.compute.list_value_length(table["code"])).as_py() or 0,
         distributions=distributions(table),
-        files={
-            path.relative_to(files.root).as_posix(): {"sha256": checksum(path), "bytes": path.stat().st_size}
-            for path in (files.data, files.rejected)
-        },
+        files={f"{path.parent.name}/{path.name}": measured for path, measured in written.items()},
         **marks,
     )
     write_text(files.state, json.dumps(dataclasses.asdict(state), indent=1, sort_keys=True) + "\n")
     return state
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    return {"sha256": checksum(path), "bytes": path.stat().st_size}
 
 
 def _line(rejection: Rejection) -> str:
@@ -125,7 +129,7 @@ class Dataset:
 
     def __init__(self, root: Path | str) -> None:
         """UsageError when `root` is no dataset of this pipeline."""
-        self.root = Path(root)
+        self.root = place(root)
         try:
             content = yaml.safe_load((self.root / "config.yaml").read_text(encoding="utf-8"))
             self.settings: dict[str, Any] = content["settings"]
@@ -150,10 +154,8 @@ class Dataset:
 
     def states(self) -> list[State]:
         """States of the finished shards, in order."""
-        found = []
-        for path in (self.root / "state").glob(f"{self.split}-*.json"):
-            with contextlib.suppress(FileNotFoundError):  # another part is redoing that shard
-                found.append(State(**json.loads(path.read_text())))
+        contents = texts(self.root / "state", f"{self.split}-*.json")
+        found = [State(**json.loads(content)) for content in contents]
         return sorted(found, key=lambda state: state.shard)
 
     def table(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -161,12 +163,16 @@ class Dataset:
         state = self.files(shard).read_state()
         if state is None:
             raise UsageError(f"shard {shard} of {self.root} is not finished: run create_dataset.py again")
-        return rows.read(self.files(shard).data, self.form, columns or state.columns)
+        return self._read(state, columns)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Rows of every finished shard, a table a shard, one in memory at a time."""
         for state in self.states():
-            yield rows.read(self.files(state.shard).data, self.form, columns or state.columns)
+            yield self._read(state, columns)
+
+    def _read(self, state: State, columns: Sequence[str] | None) -> pa.Table:
+        with local(self.files(state.shard).data) as path:
+            return rows.read(path, self.form, columns or state.columns)
 
     def rejections(self) -> Iterator[dict[str, str]]:
         """Rejected utterances of every finished shard: id, audio, reason, detail."""

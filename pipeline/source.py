@@ -21,7 +21,7 @@ class AudioSource(Protocol):
         ...
 
     def open(self, locator: str) -> Path | BinaryIO:
-        """A local path where there is one (decoders read it directly), else a seekable binary file."""
+        """A local path where there is one (decoders read it directly), else a seekable file to close."""
         ...
 
 
@@ -55,7 +55,9 @@ class Span(io.RawIOBase):
         self.name = name  # helps decoders with formats that are known by their ending only
 
     @classmethod
-    def of(cls, file: Path | BinaryIO, name: str, offset: int = 0, size: int | None = None) -> BinaryIO:
+    def of(
+        cls, file: Path | BinaryIO | io.FileIO, name: str, offset: int = 0, size: int | None = None
+    ) -> BinaryIO:
         """`size` bytes (None: the rest) of what an `AudioSource` opened. OSError when it cannot be opened."""
         if isinstance(file, Path):
             descriptor = os.open(file, os.O_RDONLY)

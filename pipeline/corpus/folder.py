@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from pipeline.corpus.entry import Entry, Malformed, is_writable
 from pipeline.corpus.index import AudioIndex, is_absolute, nfc
-from pipeline.source import FolderSource
+from pipeline.source import AudioSource
 from pipeline.utterance import Reason, Rejection, Utterance
 
 SHOWN = 3  # candidates that an ambiguous name's rejection lists
@@ -38,9 +38,9 @@ class FolderCorpus:
     _named: set[str] = field(default_factory=set, init=False, repr=False)
 
     @property
-    def source(self) -> FolderSource:
+    def source(self) -> AudioSource:
         """Opens the locators of this corpus."""
-        return FolderSource(self.index.root)
+        return self.index.source
 
     def utterances(self) -> Iterator[Utterance | Rejection]:
         """See `entry.Corpus.utterances`."""

@@ -15,7 +15,9 @@ from pipeline.corpus import lines
 from pipeline.corpus.entry import Corpus
 from pipeline.corpus.index import AudioIndex, scan
 from pipeline.errors import UsageError
-from pipeline.source import AudioSource, FolderSource
+from pipeline.places import place
+from pipeline.remote import source_of
+from pipeline.source import AudioSource
 
 USUAL_FILES = tuple(  # transcripts looked for in the audio folder where no text is given
     f"{name}.{ending}"
@@ -34,14 +36,14 @@ class Given:
     @cached_property
     def folder(self) -> Path | None:
         """The audio folder, if the setting names one."""
-        path = Path(self.settings.audio or "").expanduser()
+        path = place(self.settings.audio or "")
         return path if self.settings.audio and path.is_dir() else None
 
     @cached_property
     def text(self) -> Path | None:
         """The transcript file or folder: as given, else one of the usual names in the audio folder."""
         if self.settings.text is not None:
-            path = Path(self.settings.text).expanduser()
+            path = place(self.settings.text)
             if not path.exists():
                 raise UsageError(f"there is no transcript file or folder {path}")
             return path
@@ -68,7 +70,7 @@ class Given:
     @cached_property
     def index(self) -> AudioIndex:
         """The audio files. UsageError where there is no folder."""
-        return AudioIndex(self.audio_folder(), self.settings.ext)
+        return AudioIndex(self.audio_folder(), self.settings.ext, self.source)
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
         """Files below the audio folder with one of `endings` (lower case), as `source` opens them; sorted."""
@@ -77,7 +79,8 @@ class Given:
     @property
     def source(self) -> AudioSource:
         """Opens the files of the audio folder."""
-        return FolderSource(self.audio_folder().absolute())
+        cache = Path(self.settings.cache).expanduser() if self.settings.cache else None
+        return source_of(self.audio_folder(), cache, round(self.settings.cache_gb * 1e9))
 
     def audio_folder(self) -> Path:
         """The folder; UsageError where there is none."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from pipeline.corpus.entry import Scope
 from pipeline.errors import UsageError
+from pipeline.places import find, is_remote
+from pipeline.source import AudioSource, FolderSource
 
 # In order of preference where one name comes in several: lossless first.
 AUDIO_ENDINGS = (
@@ -50,6 +52,8 @@ def scan(root: Path, endings: Iterable[str]) -> list[str]:
     real ones: so a loop ends, and a link never hides the real path. UsageError for an unreadable folder.
     """
     wanted = tuple(endings)
+    if is_remote(root):
+        return sorted(_objects(root, wanted), key=lambda path: (nfc(path), path))
     found: list[str] = []
     seen: set[tuple[int, int]] = set()
     real, linked = [""], list[str]()
@@ -75,6 +79,16 @@ def scan(root: Path, endings: Iterable[str]) -> list[str]:
     return sorted(found, key=lambda path: (nfc(path), path))
 
 
+def _objects(root: Path, wanted: tuple[str, ...]) -> Iterator[str]:
+    """As `scan`, in an object store; not sorted."""
+    try:
+        for path in find(root):
+            if path.lower().endswith(wanted) and not any(part.startswith(".") for part in path.split("/")):
+                yield path
+    except OSError as error:
+        raise UsageError(f"cannot list {root}: {error}") from error
+
+
 class AudioIndex:
     """The audio files below a folder, by name.
 
@@ -83,14 +97,15 @@ class AudioIndex:
     with the offending bytes escaped.
     """
 
-    def __init__(self, root: Path, ext: str | None = None) -> None:
+    def __init__(self, root: Path, ext: str | None = None, source: AudioSource | None = None) -> None:
         self.root = root.absolute()
+        self.source = source or FolderSource(self.root)  # opens the locators
         self.endings = AUDIO_ENDINGS if ext is None else ("." + ext.lower().lstrip("."),)
         self._known = frozenset([*self.endings, *AUDIO_ENDINGS])
         self.locators: list[str] = []
         self.unnameable: list[str] = []
         self._by_stem: dict[str, int | list[int]] = {}  # a list only where names repeat, which is rare
-        self._root_parts = nfc(self.root.as_posix()).strip("/").split("/")
+        self._root_parts = [part for part in nfc(self.root.as_posix()).split("/") if part]
         for locator in scan(root, self.endings):
             self._add(locator)
 

@@ -6,6 +6,7 @@ Knows encodings and line numbers; knows nothing of what the lines mean.
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import BinaryIO, cast
 
 from pipeline.corpus.entry import Malformed
 from pipeline.errors import UsageError
+from pipeline.places import is_remote
 
 BOM = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -46,7 +48,10 @@ def read_lines(path: Path, shown: str | None = None) -> Iterator[tuple[str, str 
 
 def open_text(path: Path) -> BinaryIO:
     """A transcript file to read, unpacked where it is gzip."""
-    return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+    if path.suffix != ".gz":
+        return path.open("rb")
+    packed = io.BytesIO(path.read_bytes()) if is_remote(path) else path
+    return cast(BinaryIO, gzip.open(packed))
 
 
 def head(path: Path) -> list[str]:

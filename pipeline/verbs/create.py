@@ -103,10 +103,11 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.claims import claimed
     from pipeline.create import create
     from pipeline.parts import beside_others, create_part, part_of
+    from pipeline.places import place
     from pipeline.single_file import join, parts_folder
 
     settings = settings_of(arguments)
-    output = Path(arguments.output)
+    output = place(arguments.output)
     single = output.suffix == ".jsonl"
     root = parts_folder(output) if single else output
     retry = arguments.retry_rejected

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from pipeline.verbs.create import add_run_arguments, settings_of
 
@@ -18,10 +17,11 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.claims import claimed
     from pipeline.create import make_plan
     from pipeline.output import unfinished
+    from pipeline.places import place
     from pipeline.single_file import parts_folder
 
     settings = settings_of(arguments)
-    output = Path(arguments.output)
+    output = place(arguments.output)
     root = parts_folder(output) if output.suffix == ".jsonl" else output
     with claimed(root):
         planned = make_plan(root, settings, print)

@@ -1,0 +1,108 @@
+"""Where files are: paths of this machine, or objects of a store that fsspec reaches (`s3://`, `gs://`, `hf://`).
+
+A place is a `Path`, or what `universal_pathlib` makes look like one. Knows how to reach the bytes; what the
+files are is others' to know. Credentials and endpoints come from the environment, as each store's own tools
+read them (`AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`, `HF_TOKEN`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from pipeline.errors import MissingPackage, UsageError
+
+EXTRAS = {
+    "s3": "s3",
+    "s3a": "s3",
+    "gs": "gs",
+    "gcs": "gs",
+}  # protocol: extra of pyproject.toml that serves it
+
+
+def is_url(text: str) -> bool:
+    """Whether a setting names an object of a store."""
+    return "://" in text
+
+
+def is_remote(place: Path) -> bool:
+    """Whether a place is in a store."""
+    return not isinstance(place, Path)
+
+
+def place(text: str | Path) -> Path:
+    """The place that a setting names. MissingPackage, UsageError where its store cannot be reached from here.
+
+    A store's listings are not kept, since other processes write to it.
+    """
+    if not isinstance(text, str):
+        return text
+    if not is_url(text):
+        return Path(text).expanduser()
+    protocol = text.partition("://")[0]
+    extra = EXTRAS.get(protocol, "s3")
+    try:
+        from upath import UPath
+
+        found = UPath(text.rstrip("/"), use_listings_cache=False)
+        _ = found.fs
+    except ImportError as error:
+        raise MissingPackage(error.name or "universal_pathlib", extra, text) from error
+    except ValueError as error:
+        raise UsageError(f"{text}: {error}") from error
+    return cast(Path, found)
+
+
+def store(place: Path) -> tuple[Any, str]:
+    """The fsspec filesystem of a remote place, and the path in it."""
+    remote: Any = place
+    return remote.fs, remote.path.rstrip("/")  # a bucket's own path ends with one
+
+
+@contextlib.contextmanager
+def local(place: Path) -> Iterator[Path]:
+    """A local path with the content of `place`: itself, or a copy that is gone after the block.
+
+    FileNotFoundError where there is none.
+    """
+    if not is_remote(place):
+        yield place
+        return
+    fs, path = store(place)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / place.name
+        fs.get_file(path, str(copy))
+        yield copy
+
+
+def upload(file: Path, target: Path) -> None:
+    """Put a local file in a store. An object appears whole, in place of an earlier one, or not at all."""
+    fs, path = store(target)
+    fs.put_file(str(file), path)
+
+
+def texts(folder: Path, pattern: str) -> list[str]:
+    """The files of a folder that fit a glob pattern, read; those of a store many at a time.
+
+    One that vanishes meanwhile is passed over.
+    """
+    if is_remote(folder):
+        fs, path = store(folder)
+        names = fs.glob(f"{path}/{pattern}")
+        contents = fs.cat(names, on_error="omit") if names else {}
+        return [content.decode() for content in contents.values()]
+    found = []
+    for each in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            found.append(each.read_text(encoding="utf-8"))
+    return found
+
+
+def find(folder: Path) -> list[str]:
+    """All objects below a folder of a store: paths relative to it."""
+    fs, path = store(folder)
+    prefix = path + "/"
+    return [name.removeprefix(prefix) for name in fs.find(path) if name.startswith(prefix)]

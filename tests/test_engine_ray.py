@@ -1,0 +1,186 @@
+"""Shards made on a real Ray cluster of several nodes, all on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from engine_helpers import CLIPS, build_corpus, content, make, settings_for
+
+from pipeline.claims import claimed
+from pipeline.codec import protocol
+from pipeline.codec.fake import FakeCodec
+from pipeline.create import create
+from pipeline.errors import PipelineError, UsageError
+from pipeline.shards import Dataset
+
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning",  # sockets and logs that Ray leaves to the end of the process
+    "ignore::DeprecationWarning:ray",
+    "ignore::FutureWarning:ray",
+)
+ROOT = Path(__file__).parents[1]
+NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A head without cores and a node with one; every process of it finds the pipeline."""
+    from ray.cluster_utils import Cluster
+
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setenv("PYTHONPATH", paths)
+        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        patch.setenv("RAY_memory_monitor_refresh_ms", "0")
+        cluster = Cluster()
+        cluster.add_node(**{**NODE, "num_cpus": 0})
+        cluster.add_node(**NODE)
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        cluster.wait_for_nodes()
+        yield cluster
+        ray.shutdown()
+        cluster.shutdown()
+
+
+@pytest.fixture
+def corpus(tmp_path, make_clip):
+    return build_corpus(tmp_path, make_clip)
+
+
+def use(monkeypatch, codec):
+    monkeypatch.setattr(protocol, "open_codec", codec)
+
+
+def on_ray(corpus: dict[str, str], **values: object):
+    return settings_for(corpus, **{"run.engine": "ray", "run.worker_cpus": 1, **values})
+
+
+def steady(settings, decoder=True):
+    return FakeCodec(seconds_a_batch=0.02)
+
+
+def test_the_bytes_are_those_of_one_process_and_all_rejections_are_counted(
+    cluster, tmp_path, corpus, monkeypatch
+):
+    use(monkeypatch, steady)
+    root = make(tmp_path / "ray/out", on_ray(corpus))
+    assert content(root) == content(make(tmp_path / "local/out", settings_for(corpus)))
+    stats = json.loads((root / "stats.json").read_text())
+    assert (stats["rows"], stats["rejected"]) == (CLIPS, 2)
+
+
+def test_a_killed_node_costs_the_shards_it_held_and_a_joining_one_makes_them(
+    cluster, tmp_path, corpus, monkeypatch
+):
+    root, events = tmp_path / "ray/out", tmp_path / "events"
+    events.mkdir()
+
+    def noted(settings, decoder=True):
+        """Notes where it is opened."""
+        (events / f"{ray.get_runtime_context().get_node_id()}-{os.getpid()}").touch()
+        return FakeCodec(seconds_a_batch=0.15)
+
+    use(monkeypatch, noted)
+    victim = cluster.list_all_nodes()[-1]
+    joined = []
+
+    def say(line: str) -> None:
+        if "was lost" in line and not joined:
+            joined.append(cluster.add_node(**NODE))
+
+    raylet = victim.all_processes["raylet"][0].process.pid
+    killer = subprocess.Popen([sys.executable, "-c", KILLER, root / "state", events, str(raylet)])
+    with claimed(root):
+        create(root, on_ray(corpus, **{"output.shard_size": 2}), say)
+    assert killer.wait() == 0
+    assert len(joined) == 1
+    nodes = {path.name.rpartition("-")[0] for path in events.iterdir()}
+    assert nodes == {victim.node_id, joined[0].node_id}
+    use(monkeypatch, steady)
+    whole = make(tmp_path / "local/out", settings_for(corpus, **{"output.shard_size": 2}))
+    assert content(root) == content(whole)
+
+
+# As a node that loses power: once a shard is done, its raylet and its worker are killed at once.
+KILLER = """
+import os, signal, sys, time
+from pathlib import Path
+state, events, raylet = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+while not list(state.glob("*.json")):
+    time.sleep(0.01)
+for pid in [raylet, *(int(path.name.rpartition("-")[2]) for path in events.iterdir())]:
+    os.kill(pid, signal.SIGKILL)
+"""
+
+
+def test_a_driver_that_died_may_be_started_again(cluster, tmp_path, corpus, monkeypatch):
+    root = tmp_path / "ray/out"
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, cluster.address, str(root), json.dumps(corpus)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert driver.stdout is not None
+    driver.stdout.readline()  # a shard is done
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    driver.stdout.close()
+    use(monkeypatch, steady)
+    make(root, on_ray(corpus))
+    assert content(root) == content(make(tmp_path / "local/out", settings_for(corpus)))
+
+
+DRIVER = """
+import json, sys, threading, time
+from pathlib import Path
+import ray
+from engine_helpers import make, settings_for
+from pipeline.codec import protocol
+from pipeline.codec.fake import FakeCodec
+address, root, corpus = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+protocol.open_codec = lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.3)
+
+def watch():
+    while not list((root / "state").glob("*.json")):
+        time.sleep(0.01)
+    print("done", flush=True)
+
+threading.Thread(target=watch, daemon=True).start()
+make(root, settings_for(corpus, **{"run.engine": "ray", "run.worker_cpus": 1, "run.ray_address": address}))
+"""
+
+
+def test_an_error_of_the_user_in_a_worker_is_told_as_such(cluster, tmp_path, corpus, monkeypatch):
+    def refused(settings, decoder=True):
+        raise UsageError("there is no such codec")
+
+    use(monkeypatch, refused)
+    with pytest.raises(UsageError, match=r"^there is no such codec$"):
+        make(tmp_path / "out", on_ray(corpus))
+
+
+def test_a_shard_that_takes_worker_after_worker_down_ends_the_run(cluster, tmp_path, corpus, monkeypatch):
+    def dies_at_work(settings, decoder=True):
+        return FakeCodec(seconds_a_batch=-1)  # time.sleep refuses: the worker's own error
+
+    use(monkeypatch, dies_at_work)
+    with pytest.raises(ValueError, match="sleep length must be non-negative"):
+        make(tmp_path / "bug", on_ray(corpus))
+
+    class Deadly(FakeCodec):
+        def encode(self, waveforms, lengths):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    use(monkeypatch, lambda settings, decoder=True: Deadly())
+    with pytest.raises(PipelineError, match=r"shard 0 was at work in 3 workers that were lost"):
+        make(tmp_path / "out", on_ray(corpus))
+    assert Dataset(tmp_path / "out").states() == []

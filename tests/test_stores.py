@@ -1,0 +1,311 @@
+"""Corpora and OUT in an object store: moto's server, which speaks S3 over HTTP, on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from engine_helpers import CLIPS, build_corpus, content, make, settings_for, timeless
+
+from pipeline import leases, remote
+from pipeline.claims import Part, claimed, claimed_part
+from pipeline.codec import protocol
+from pipeline.codec.fake import FakeCodec
+from pipeline.config import CorpusSettings
+from pipeline.corpus import open_corpus
+from pipeline.create import create
+from pipeline.errors import MissingPackage, PipelineError, UsageError
+from pipeline.files import replacing, write_text
+from pipeline.leases import is_leased, leased
+from pipeline.parts import create_part
+from pipeline.places import local, place, store, texts
+from pipeline.remote import Cache, RemoteSource
+from pipeline.shards import Dataset
+from pipeline.verbs.status import verify
+
+pytest.importorskip("s3fs", reason="the extra `s3` is not installed")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:botocore", "ignore::ResourceWarning"
+)  # aiohttp's connections to the server are closed with the process
+KILLS = 3
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def server():
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patch.setenv(name, "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        yield server
+    server.stop()
+
+
+@pytest.fixture
+def bucket(server) -> Path:
+    """An empty bucket."""
+    root = place(f"s3://bucket-{next(numbers)}")
+    store(root)[0].mkdir(store(root)[1])
+    return root
+
+
+@pytest.fixture
+def corpus(tmp_path, make_clip):
+    return build_corpus(tmp_path, make_clip)
+
+
+@pytest.fixture(autouse=True)
+def fake_codec(monkeypatch):
+    monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: FakeCodec())
+
+
+def stored(root: Path) -> dict[str, bytes]:
+    """What `engine_helpers.content` says of a local folder, of one in the store."""
+    fs, path = store(root)
+    found = fs.find(path)
+    objects = fs.cat(found) if found else {}
+    names = {name.removeprefix(path + "/"): raw for name, raw in objects.items()}
+    return {name: timeless(raw) if name.endswith(".json") else raw for name, raw in names.items()}
+
+
+def upload(folder: Path, to: Path) -> None:
+    fs, path = store(to)
+    for file in folder.rglob("*"):
+        if file.is_file():
+            fs.put_file(str(file), f"{path}/{file.relative_to(folder).as_posix()}")
+
+
+@pytest.mark.parametrize("form", ["jsonl", "arrow", "parquet"])
+def test_out_in_a_store_holds_the_bytes_of_one_on_disk(tmp_path, bucket, corpus, form):
+    settings = settings_for(corpus, **{"output.format": form})
+    here = make(tmp_path / "here/out", settings)
+    there = make(bucket / "deep/out", settings)
+    assert stored(there) == content(here)
+    dataset = Dataset(str(there))
+    assert [t.to_pylist() for t in dataset.tables()] == [t.to_pylist() for t in Dataset(here).tables()]
+    assert list(dataset.rejections()) == list(Dataset(here).rejections())
+    assert list(verify(dataset)) == []
+    assert dataset.table(0, ["id"]).column_names == ["id"]
+
+
+def test_guarantee_3_killed_while_writing_to_a_store_and_run_again(tmp_path, bucket, corpus):
+    there, script = bucket / "out", tmp_path / "run.py"
+    script.write_text(RUN.format(tests=str(Path(__file__).parent), corpus=corpus, out=str(there)))
+    for kill in range(KILLS):
+        run = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+        assert run.stdout is not None
+        for _ in range(1 + 5 * kill):  # uploads that it announces
+            run.stdout.readline()
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        run.stdout.close()
+        store(there)[0].rm_file(store(there / ".lock")[1])  # rather than wait until it is void
+    make(there, settings_for(corpus))
+    assert stored(there) == content(make(tmp_path / "here/out", settings_for(corpus)))
+
+
+RUN = """
+import sys
+sys.path.insert(0, {tests!r})
+from engine_helpers import make, settings_for
+from pipeline import files, places
+from pipeline.codec import protocol
+from pipeline.codec.fake import FakeCodec
+
+upload = files.upload
+
+def announced(file, target):
+    print(target, flush=True)
+    upload(file, target)
+
+files.upload = announced
+protocol.open_codec = lambda settings, decoder=True: FakeCodec()
+make(places.place({out!r}), settings_for({corpus!r}))
+print("finished", flush=True)
+"""
+
+
+def test_guarantee_4_a_finished_dataset_is_left_alone_and_a_changed_object_redone(
+    tmp_path, bucket, corpus, make_clip, monkeypatch
+):
+    upload(tmp_path / "audio", bucket / "audio")
+    remote_corpus = {**corpus, "corpus.audio": str(bucket / "audio"), "corpus.cache": str(tmp_path / "cache")}
+    settings = settings_for(remote_corpus)
+    there = make(bucket / "out", settings)
+    before = stored(there)
+    monkeypatch.setattr(protocol, "open_codec", None)
+    make(there, settings)
+    assert stored(there) == before
+    monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: FakeCodec())
+    upload(make_clip("new/u07.wav", seconds=1.0).parent, bucket / "audio")
+    make(there, settings)
+    changed = {name for name, raw in stored(there).items() if name.startswith("data") and before[name] != raw}
+    assert changed == {"data/train-00001.jsonl"}
+
+
+def test_a_corpus_in_a_store_gives_the_rows_of_the_same_on_disk(tmp_path, bucket, corpus):
+    upload(tmp_path / "audio", bucket / "audio")
+    (bucket / "text.txt").write_text((tmp_path / "text.txt").read_text())
+    urls = {"corpus.audio": f"{bucket / 'audio'}/", "corpus.text": str(bucket / "text.txt")}
+    settings = settings_for({**urls, "corpus.cache": str(tmp_path / "cache")}, **{"load.num_workers": 2})
+    there = Dataset(make(tmp_path / "there", settings))
+    here = Dataset(make(tmp_path / "here", settings_for(corpus)))
+    assert [t.to_pylist() for t in there.tables()] == [t.to_pylist() for t in here.tables()]
+    reasons = [[(r["id"], r["reason"]) for r in each.rejections()] for each in (there, here)]
+    assert reasons[0] == reasons[1]
+    assert len(reasons[0]) == 2
+
+
+def test_clips_in_a_tar_in_a_store_cost_one_request(tmp_path, bucket, make_clip, monkeypatch):
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        for i in range(3):
+            clip = make_clip(f"{i}.flac").read_bytes()
+            for name, member in ((f"{i}.flac", clip), (f"{i}.txt", b"text")):
+                info = tarfile.TarInfo(name)
+                info.size = len(member)
+                tar.addfile(info, io.BytesIO(member))
+    (bucket / "set/0.tar").write_bytes(raw.getvalue())
+    corpus = open_corpus(CorpusSettings(audio=str(bucket / "set"), cache=str(tmp_path / "cache")))
+    fetched = []
+    fs, _ = store(bucket)
+    real = fs.get_file
+    monkeypatch.setattr(fs, "get_file", lambda *names: (fetched.append(names), real(*names)))
+    for utterance in corpus.utterances():
+        source = pickle.loads(pickle.dumps(corpus.source))  # as in another process
+        name = utterance.audio.partition("!")[2].partition("@")[0]
+        with source.open(utterance.audio) as opened:
+            assert opened.read() == (tmp_path / "audio" / name).read_bytes()
+    assert len(fetched) == 1
+
+
+def test_the_cache_stays_within_its_size_and_drops_what_was_not_used_for_longest(tmp_path):
+    cache = Cache(tmp_path, 100_000)
+    fetches: list[str] = []
+
+    def fetch(name: str) -> bytes:
+        def write(copy: Path) -> None:
+            fetches.append(name)
+            copy.write_bytes(name.encode() * 5000)
+
+        with cache.open(name, ".wav", write) as opened:
+            return opened.read()
+
+    for number in range(10, 40):
+        assert fetch(f"{number}") == f"{number}".encode() * 5000
+        assert fetch("10") == b"10" * 5000
+        assert sum(path.stat().st_size for path in tmp_path.glob("??/*")) <= 100_000
+        for path in tmp_path.glob("??/*"):  # a clock that tells the uses apart
+            os.utime(path, ns=(0, path.stat().st_mtime_ns - 10**9))
+    assert fetches.count("10") == 1
+
+
+def test_a_copy_is_readable_though_it_is_evicted_and_fetched_once_by_many(tmp_path):
+    cache = Cache(tmp_path, 1)
+    fetches: list[Path] = []
+
+    def fetch(copy: Path) -> None:
+        fetches.append(copy)
+        copy.write_bytes(b"content")
+
+    with ThreadPoolExecutor(8) as pool:
+        opened = list(pool.map(lambda _: cache.open("a", "", fetch), range(8)))
+    assert len(fetches) == 1
+    cache.open("b", "", fetch).close()
+    for each in opened:
+        with each:
+            assert each.read() == b"content"
+
+
+def test_a_store_that_does_not_answer_ends_the_run_and_is_no_fault_of_the_clip(tmp_path, bucket, monkeypatch):
+    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    (bucket / "a.wav").write_bytes(b"x")
+    source = RemoteSource(str(bucket).rstrip("/"), Cache(tmp_path, 10**9))
+    with pytest.raises(FileNotFoundError):
+        source.open("b.wav")
+    with pytest.raises(FileNotFoundError):
+        source.stat("b.wav")
+    fs, _ = store(bucket)
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError("SlowDown")
+
+    monkeypatch.setattr(fs, "get_file", refuse)
+    with pytest.raises(PipelineError, match="the object store cannot be read: SlowDown"):
+        source.open("a.wav")
+
+
+def test_guarantee_5_a_second_run_on_an_out_in_a_store_stops_and_a_dead_one_s_lease_ends(bucket, monkeypatch):
+    root = bucket / "out"
+    with claimed(root), pytest.raises(UsageError, match="another run is writing"):
+        claimed(root).__enter__()
+    with claimed_part(root, Part(0, 2), print) as claim:
+        claim.planned()
+        with pytest.raises(UsageError, match="another run is writing"):
+            claimed(root).__enter__()
+        with claimed_part(root, Part(1, 2), print) as other:
+            assert not other.first
+    assert stored(root) == {}
+    monkeypatch.setattr(leases, "SECONDS", 0.0)
+    lease = root / ".lock"
+    assert leases._take(lease, "dead")
+    with leased(lease, wait=False) as held:
+        assert held
+    assert not is_leased(lease)
+
+
+def test_of_many_who_want_a_lease_one_has_it(bucket):
+    lease = bucket / "lease"
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(lambda i: leases._take(lease, str(i)), range(8))) == 1
+
+
+def test_parts_work_on_an_out_in_a_store(tmp_path, bucket, corpus):
+    settings = settings_for(corpus)
+    for number in range(2):
+        create_part(bucket / "out", settings, Part(number, 2), lambda line: None)
+    assert stored(bucket / "out") == content(make(tmp_path / "here/out", settings))
+
+
+def test_an_object_is_complete_or_absent(bucket):
+    target = bucket / "a/b.txt"
+    with contextlib.suppress(KeyboardInterrupt), replacing(target) as temporary:
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert not target.exists()
+    write_text(target, "whole")
+    assert texts(bucket / "a", "*.txt") == ["whole"]
+    with local(target) as copy:
+        assert copy.read_text() == "whole"
+    assert not copy.exists()
+
+
+def test_an_unknown_store_or_a_missing_package_is_told_in_one_sentence(monkeypatch, tmp_path):
+    with pytest.raises(UsageError, match="nonsense"):
+        place("nonsense://x/y")
+    monkeypatch.setitem(sys.modules, "upath", None)
+    with pytest.raises(MissingPackage, match=r"s3://x/y needs the package .*\[s3\]"):
+        place("s3://x/y")
+    assert place(str(tmp_path)) == tmp_path
+
+
+def test_max_reject_rate_and_counts_hold_in_a_store(bucket, corpus):
+    with claimed(bucket / "out"):
+        stats = create(bucket / "out", settings_for(corpus), lambda line: None)
+    assert (stats["rows"], stats["rejected"]) == (CLIPS, 2)
