@@ -7,7 +7,7 @@ Knows checkpoints and devices; nothing of prompts or generation. What a user can
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.llasa import attention
 from pipeline.llasa.layout import Layout, read_layout
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+SAMPLES = ("data/sample/llasa", "data/sample/llasa-random")  # the first that is there is the default
 ADAPTER = "adapter_config.json"
 ATTENTIONS = ("auto", "sdpa", "flash")
 QUANTIZATIONS = ("int8", "int4")
@@ -31,7 +32,7 @@ class ModelSettings:
     `batch` requests at once and `max_tokens` a request (prompt and speech) size the key-value cache.
     """
 
-    name: str = "data/sample/llasa-random"
+    name: str = field(default_factory=lambda: sample_model())
     revision: str | None = None
     device: str = "auto"
     bf16: bool = False
@@ -75,6 +76,11 @@ def load(settings: ModelSettings, codebook_size: int) -> Loaded:
     attention.use(model, pick_attention(settings.attn, device, dtype))
     model.requires_grad_(False).train(mode=False)
     return Loaded(model, tokenizer, layout, device)
+
+
+def sample_model() -> str:
+    """The model that speaks when none is named."""
+    return next((name for name in SAMPLES if (REPOSITORY / name / "config.json").is_file()), SAMPLES[-1])
 
 
 def find(name: str) -> str:

@@ -28,8 +28,16 @@ class CodecTab:
         button = gr.Button(i18n("round_trip"), variant="primary", elem_id="round_trip")
         status = gr.Textbox(label=i18n("status"), interactive=False, elem_id="codec_status")
         with gr.Row(elem_classes="columns"):
-            before = gr.Audio(label=i18n("original"), interactive=False, elem_id="before", min_width=280)
-            after = gr.Audio(label=i18n("decoded"), interactive=False, elem_id="after", min_width=280)
+            before = gr.Audio(
+                label=i18n("original"),
+                interactive=False,
+                buttons=["download"],
+                elem_id="before",
+                min_width=280,
+            )
+            after = gr.Audio(
+                label=i18n("decoded"), interactive=False, buttons=["download"], elem_id="after", min_width=280
+            )
         codes = gr.Textbox(
             label=i18n("codes"), interactive=False, lines=3, max_lines=6, elem_id="codec_codes"
         )

@@ -50,10 +50,18 @@ class DatasetTab:
         )
         with gr.Row(elem_classes="columns"):
             before = gr.Audio(
-                label=i18n("source_audio"), interactive=False, elem_id="row_source", min_width=280
+                label=i18n("source_audio"),
+                interactive=False,
+                buttons=["download"],
+                elem_id="row_source",
+                min_width=280,
             )
             after = gr.Audio(
-                label=i18n("decoded_audio"), interactive=False, elem_id="row_decoded", min_width=280
+                label=i18n("decoded_audio"),
+                interactive=False,
+                buttons=["download"],
+                elem_id="row_decoded",
+                min_width=280,
             )
         codes = gr.Textbox(label=i18n("codes"), interactive=False, lines=2, max_lines=5, elem_id="row_codes")
         chosen = gr.State(None)

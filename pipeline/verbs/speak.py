@@ -27,7 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = __doc__
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="what to say")
     parser.add_argument("--file", type=Path, help="more texts, one a line (UTF-8)")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="sound file, or folder for several")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("speech.wav"),
+        help="sound file, or folder for several (%(default)s)",
+    )
     voice = parser.add_argument_group("voice")
     voice.add_argument("--reference", type=Path, help="clip of the voice to speak with, up to 20 s")
     voice.add_argument("--reference-text", help="what is said in it; by default read from REFERENCE.txt")
