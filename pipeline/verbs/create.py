@@ -145,3 +145,4 @@ def report(stats: dict[str, Any], output: Path, root: Path) -> None:
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stats["stage_seconds"].items())
     if stages:
         print(f"time: {stages}; {stats['times_real_time']:g}× real time")
+    print(f"next, a verdict before training: python -m pipeline validate {root}")
