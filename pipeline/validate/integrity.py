@@ -25,6 +25,7 @@ class CodecFacts:
     sample_rate: int
     hop_length: int
     codebook_size: int
+    extra_codes: int = 1  # n samples give n // hop_length + extra_codes codes
 
 
 @dataclass
@@ -60,14 +61,14 @@ def check_rows(shard: ShardRows, codec: CodecFacts, max_length: int) -> RowFault
 def expected_counts(shard: ShardRows, codec: CodecFacts) -> np.ndarray:
     """Codes that each row's audio gives, int64 (rows,); 0 where its length is not known.
 
-    The source's samples, resampled to ceil(n * target / rate), give samples // hop + 1 codes.
+    The source's samples, resampled to ceil(n * target / rate), give samples // hop + extra codes.
     """
     seconds, rate = shard.numbers("duration"), shard.numbers("sample_rate")
     known = np.isfinite(seconds) & np.isfinite(rate) & (rate > 0)
     rate = np.where(known, rate, 1).astype(np.int64)
     source = np.rint(np.where(known, seconds, 0) * rate).astype(np.int64)
     samples = -(-source * codec.sample_rate // rate)
-    return np.where(known, samples // codec.hop_length + 1, 0)
+    return np.where(known, samples // codec.hop_length + codec.extra_codes, 0)
 
 
 def _outside(shard: ShardRows, codebook_size: int) -> tuple[np.ndarray, np.ndarray]:

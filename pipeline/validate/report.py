@@ -81,8 +81,7 @@ def _sounds(
     ):
         if len(codes) and codes.min() >= 0 and codes.max() < codec.codebook_size:
             waveform = codec.decode([codes.astype(np.uint16)])[0]
-            rate = getattr(codec, "output_sample_rate", codec.sample_rate)
-            found.append(_sounding(caption, heard, waveform, rate))
+            found.append(_sounding(caption, heard, waveform, codec.output_sample_rate))
     return found
 
 

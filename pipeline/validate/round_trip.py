@@ -127,8 +127,7 @@ def decode_at_input_rate(codec: Codec, codes: np.ndarray) -> np.ndarray:
     import torch
 
     decoded = codec.decode([codes.astype(np.uint16)])[0]
-    rate = int(getattr(codec, "output_sample_rate", codec.sample_rate))
-    return resample(torch.from_numpy(decoded), rate, codec.sample_rate).numpy()
+    return resample(torch.from_numpy(decoded), codec.output_sample_rate, codec.sample_rate).numpy()
 
 
 def digest(codes: np.ndarray) -> str:

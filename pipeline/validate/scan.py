@@ -110,7 +110,7 @@ class Scanner:
             return 0
         scan.form_faults += shard.form_faults
         if len(shard):
-            codec = CodecFacts(*(state.codec[key] for key in ("sample_rate", "hop_length", "codebook_size")))
+            codec = codec_facts(state)
             self._rows(shard, codec, None if plan is None else plan.read())
         scan.shard_rows[state.shard] = len(shard)
         return len(shard)
@@ -152,6 +152,13 @@ class Scanner:
             self._duplicates[name].add(hashes(*string_bytes(values)), first_row)
         # Codes past 16 bits are hashed by their low ones: that tells rows apart too, and they are faults.
         self._duplicates["codes"].add(hashes(shard.codes.astype(np.uint16), shard.counts), first_row)
+
+
+def codec_facts(state: State) -> CodecFacts:
+    """What a state says of its codec; one that says nothing of extra codes is XCodec2's."""
+    said = state.codec
+    extra = int(said.get("extra_codes", 1))
+    return CodecFacts(said["sample_rate"], said["hop_length"], said["codebook_size"], extra)
 
 
 def file_faults(root: Path, state: State) -> list[str]:

@@ -21,7 +21,7 @@ from pipeline.shards import Dataset
 from pipeline.validate import metrics as figures_of
 from pipeline.validate import packages, sound
 from pipeline.validate.checks import Check, judge
-from pipeline.validate.exact import compare_rows
+from pipeline.validate.exact import Encode, compare_rows
 from pipeline.validate.packages import Missing
 from pipeline.validate.recognise import Recogniser, in_language, open_recogniser
 from pipeline.validate.round_trip import Figures, Listener, measure_sample
@@ -40,11 +40,13 @@ Say = Callable[[str], None]
 class Parts:
     """What a validation is given beside the dataset; without a part, what needs it is left out.
 
-    `codec`: with its decoder, in fp32; `speak`: a model, `model` its name; `held_out`: ids it did not learn.
-    `notes`: sentences for the report on what is missing and why.
+    `codec`: with its decoder, in fp32; `alone`: the reference that encodes one clip; `speak`: a model, by the
+    name `model`, that did not learn the ids in `held_out`; `notes`: sentences for the report on what is
+    missing and why.
     """
 
     codec: Codec | None = None
+    alone: Encode | None = None
     recordings: Recordings | None = None
     fits: Fits | None = None
     speak: Speak | None = None
@@ -143,19 +145,12 @@ def _round_trip(
 def _exact(
     dataset: Dataset, settings: ValidationSettings, parts: Parts, scan: Scan, suspects: Suspects
 ) -> dict[str, Any]:
-    if parts.codec is None or parts.recordings is None or settings.exact == 0:
+    if parts.alone is None or parts.recordings is None or settings.exact == 0:
         return {}
-    import torch
-
-    codec = parts.codec
-
-    def alone(waveform: np.ndarray) -> np.ndarray:
-        return codec.encode(torch.from_numpy(waveform)[None], torch.tensor([len(waveform)]))[0]
-
     chosen = choose(scan.rows, settings.exact, settings.seed)
     with Progress("encoding again", len(chosen), unit="row") as progress:
         rows = read_rows(dataset, scan.shard_rows, chosen)
-        agreement = compare_rows(rows, parts.recordings, alone, progress.counted)
+        agreement = compare_rows(rows, parts.recordings, parts.alone, progress.counted)
     limit = settings.min_agreement
     for row, (equal, compared) in agreement.rows.items():
         share = equal / max(compared, 1)

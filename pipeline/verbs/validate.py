@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pipeline.codec.protocol import Codec
     from pipeline.shards import Dataset
+    from pipeline.validate.exact import Encode
     from pipeline.validate.sample import Recordings
     from pipeline.validate.scan import Fits
     from pipeline.validate.session import Outcome, Parts
@@ -117,6 +118,7 @@ def gather(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) 
             )
     return Parts(
         codec=codec,
+        alone=None if codec is None else reference(codec),
         recordings=recordings,
         fits=None if arguments.tokenizer is None else fits(arguments.tokenizer, settings),
         speak=None if arguments.model is None or codec is None else speaker(arguments.model, codec),
@@ -138,6 +140,15 @@ def open_fp32(codec: CodecSettings, dataset: Dataset) -> Codec:
             f"({min(made_with)[:12]} then, {opened.fingerprint[:12]} now): name them with --codec"
         )
     return opened
+
+
+def reference(codec: Codec) -> Encode:
+    """What encodes one clip alone, in fp32, by the unmodified model where there is one."""
+    import torch
+
+    from pipeline.codec.agreement import encode_alone
+
+    return lambda waveform: encode_alone(codec, torch.from_numpy(waveform))
 
 
 def open_recordings(settings: Settings, codec: Codec) -> Recordings:
