@@ -35,6 +35,10 @@ class Coded:
     scaled: Tensor
     steady: Tensor
 
+    def first(self, clips: int) -> Coded:
+        """The first so many clips."""
+        return Coded(self.codes[:clips], self.counts[:clips], self.scaled[:clips], self.steady[:clips])
+
     def margin(self) -> Tensor:
         """How far each clip's nearest value is from a rounding boundary: float32 (clips,)."""
         distance = (self.scaled - self.scaled.floor() - 0.5).abs().amin(-1)
@@ -56,6 +60,15 @@ class BatchEncoder:
         self._hop = hop
         self._activation = activation
         self._own_attention = own_attention and semantic.supported(self._model.semantic_encoder)
+
+    def compile(self, backend: str = "inductor") -> None:
+        """Let `torch.compile` make the two encoders, each as one graph for all shapes.
+
+        Features stay outside: their Fourier transform is a library's anyway.
+        """
+        for name in ("_semantic", "_acoustic"):
+            made = torch.compile(getattr(self, name), dynamic=True, fullgraph=True, backend=backend)
+            setattr(self, name, made)
 
     def __call__(self, waveforms: Tensor, lengths: Tensor, half: torch.dtype | None = None) -> Coded:
         """`waveforms`: float32 (clips, samples), zero past each clip's end; `lengths`: int64 (clips,), on its

@@ -57,7 +57,10 @@ def _load(settings: CodecSettings, device: torch.device, decoder: bool) -> Codec
     if not decoder:
         model.acoustic_decoder = None
     extractor = load_extractor(found, extractor_class)
-    return NativeCodec(model, extractor, family, identity, half=half_precision(settings.bf16, device))
+    half = half_precision(settings.bf16, device)
+    if settings.compile and device.type != "cuda":
+        warnings.warn("torch.compile is for CUDA; the codec runs uncompiled here, as fast", stacklevel=2)
+    return NativeCodec(model, extractor, family, identity, half=half, compiled=settings.compile)
 
 
 def load_native(found: Checkpoint, impl: str) -> tuple[Any, Any, Family]:

@@ -14,13 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.codec import decoder
+from pipeline.codec import compilation, decoder
 from pipeline.codec.activation import fastest_activation
 from pipeline.codec.encoder import BatchEncoder, Coded
 from pipeline.codec.exactness import Tolerance
 from pipeline.codec.features import LogMel
 from pipeline.codec.reference import Reference
 from pipeline.codec.runners import BatchRunner, CpuRunner, Part, Runner, Wait
+from pipeline.codec.shapes import widened
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class Identity:
 class NativeCodec:
     """See `pipeline.codec.protocol.Codec`. `half`: dtype of the two encoders, None for exact float32.
 
-    `whole_batches`: go a GPU's way on a CPU too, where clips one by one are faster.
+    `whole_batches`: go a GPU's way on a CPU too, where clips one by one are faster. `compiled`: see
+    `BatchEncoder.compile`; for whole batches only.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class NativeCodec:
         *,
         half: torch.dtype | None = None,
         whole_batches: bool = False,
+        compiled: bool = False,
     ) -> None:
         self.name, self.licence, self.fingerprint = identity.name, identity.licence, identity.fingerprint
         self.sample_rate = int(extractor.sampling_rate)
@@ -76,6 +79,10 @@ class NativeCodec:
             fastest_activation(self._device),
             own_attention=not alone,
         )
+        self._stepped = compiled and not alone
+        if self._stepped:
+            compilation.prepare(model)
+            self._encoder.compile()
         self._runner: Runner = CpuRunner(self._encode) if alone else BatchRunner(self._encode, self._device)
 
     def launch(self, waveforms: Tensor, lengths: Tensor) -> NativePending:
@@ -106,7 +113,10 @@ class NativeCodec:
         return coded.scaled[0, : int(coded.counts[0])].cpu()
 
     def _encode(self, waveforms: Tensor, lengths: Tensor) -> Coded:
-        return self._encoder(waveforms, lengths, self._half)
+        clips = len(lengths)
+        if self._stepped:
+            waveforms, lengths = widened(waveforms, lengths, self.hop_length)
+        return self._encoder(waveforms, lengths, self._half).first(clips)
 
 
 class NativePending:

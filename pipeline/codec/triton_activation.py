@@ -100,7 +100,7 @@ def fused(module: Any, values: Tensor, lengths: Tensor) -> Tensor:
     made = torch.empty_like(values)
     clips, channels, width = values.shape
     alpha, scale, up, down = snake_parameters(module)
-    rise, fall = _matrices(module, up, down)
+    rise, fall = filter_matrices(module, up, down)
     grid = (clips * channels, triton.cdiv(width, TILE * TILES))
     precision = "ieee" if values.dtype == torch.float32 else "tf32"
     sizes = {"TILE": TILE, "REACH": REACH, "INPUTS": INPUTS, "PLACES": PLACES, "TILES": TILES}
@@ -112,7 +112,7 @@ def fused(module: Any, values: Tensor, lengths: Tensor) -> Tensor:
     return made
 
 
-def _matrices(module: Any, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
+def filter_matrices(module: Any, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
     """The filters as matrices, kept on the module: (INPUTS, 2 * PLACES), and (2 * PLACES, TILE).
 
     Input i of a tile is REACH places before raised place i - REACH. Raised columns are PLACES even values,

@@ -1,0 +1,30 @@
+"""What `torch.compile` needs beside the function: a cache that survives restarts, and nothing left to compute
+once.
+
+Knows nothing of what is compiled.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.codec.activation import snake_parameters
+
+
+def prepare(model: Any) -> None:
+    """Choose caches, let cuDNN try its algorithms, and compute what activations keep, outside any graph."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llasa-dataset"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(caches / "inductor"))  # its own default is in /tmp
+    os.environ.setdefault("TRITON_CACHE_DIR", str(caches / "triton"))
+    torch.backends.cudnn.benchmark = True  # shapes are few: see shapes.py
+    for module in model.acoustic_encoder.modules():
+        if hasattr(module, "upsample") and hasattr(module, "act"):
+            up, down = snake_parameters(module)[2:]
+            if module.act.alpha.is_cuda:
+                from pipeline.codec.triton_activation import filter_matrices
+
+                filter_matrices(module, up, down)
