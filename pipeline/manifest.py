@@ -1,7 +1,7 @@
 """The manifest: every utterance of the corpus, one Parquet row each, in order, one row group a shard.
 
-`manifest/part-00000.parquet` is the first plan; each time the corpus grows, a part is added and older parts
-stay as they are. A part's metadata lists its shards with a digest of their rows: what a shard was made from.
+`manifest/part-00000.parquet` begins the first plan; each time the corpus grows, parts are added and older
+ones stay as they are. A part's metadata lists its shards with a digest of their rows: what a shard was made from.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.errors import UsageError
 from pipeline.files import replacing
 
 SCHEMA = pa.schema(
@@ -36,6 +38,7 @@ SCHEMA = pa.schema(
     ]
 )
 Row = dict[str, Any]  # one row of SCHEMA
+MAX_SHARDS = 1000  # row groups a part: its footer, which each look at a shard reads, stays below 2 MB
 SHARDS = b"shards"  # metadata key: JSON list of {rows, digest}, one a row group
 
 
@@ -71,9 +74,20 @@ class Manifest:
                 first_row += plan.rows
         self.rows = first_row
 
-    def next_part(self) -> Path:
-        """Where the next part goes."""
-        return self.folder / f"part-{len(self.parts):05d}.parquet"
+    def append(self, groups: Iterable[list[Row]]) -> None:
+        """Write rows as new parts, a shard for each list. A UsageError of `groups` leaves no new part."""
+        rest = iter(groups)
+        written: list[Path] = []
+        try:
+            while write_part(part := self._part(len(self.parts) + len(written)), islice(rest, MAX_SHARDS)):
+                written.append(part)
+        except UsageError:
+            for part in written:
+                part.unlink()
+            raise
+
+    def _part(self, number: int) -> Path:
+        return self.folder / f"part-{number:05d}.parquet"
 
     def read_rows(self) -> Iterator[Row]:
         """Every row, a shard in memory at a time."""

@@ -20,7 +20,7 @@ from typing import Protocol, TypeVar
 from pipeline.audio import AudioError, probe
 from pipeline.config import LimitSettings
 from pipeline.errors import UsageError
-from pipeline.manifest import SCHEMA, Manifest, Row, write_part
+from pipeline.manifest import SCHEMA, Manifest, Row
 from pipeline.source import AudioSource
 from pipeline.utterance import Reason, Rejection, Utterance
 
@@ -110,7 +110,7 @@ def plan(
                 "give another output folder"
             )
 
-    write_part(manifest.next_part(), _batched(new_rows(), shard_size))
+    manifest.append(_batched(new_rows(), shard_size))
     if changes:
         manifest.replace_rows(changes)
     updated = Manifest(folder)

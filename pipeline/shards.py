@@ -152,6 +152,12 @@ class Dataset:
         same._writer = writer
         return same
 
+    def at(self, root: Path) -> Dataset:
+        """The same dataset, its folder named in another way."""
+        same = copy.copy(self)
+        same.root = root
+        return same
+
     def states(self) -> list[State]:
         """States of the finished shards, in order."""
         contents = texts(self.root / "state", f"{self.split}-*.json")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from engine_helpers import build_corpus, content, make, settings_for
 
+from pipeline.__main__ import main
 from pipeline.claims import Part, claimed, claimed_part
 from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
@@ -149,3 +149,18 @@ def test_torchrun_s_processes_on_one_machine_share_its_cores(corpus):
     assert beside_others(settings, {"RANK": "9"}) == settings
     shared = beside_others(settings, {"LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "99"})
     assert shared.load.num_workers == 1
+
+
+def test_the_command_line_makes_parts_by_option_or_by_the_launcher_s_variables(
+    tmp_path, corpus, monkeypatch, capsys
+):
+    words = ["create", corpus["corpus.audio"], corpus["corpus.text"], "-o", str(tmp_path / "out.jsonl")]
+    words += ["--shard-size", "5", "--num-workers", "0"]
+    assert main([*words, "--num-parts", "2", "--part", "1"]) == 0
+    assert "are left to other parts" in capsys.readouterr().out
+    assert not (tmp_path / "out.jsonl").exists()
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(words) == 0
+    assert "part 0 of 2 (by RANK)" in capsys.readouterr().out
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 24

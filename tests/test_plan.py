@@ -1,5 +1,6 @@
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -166,3 +167,15 @@ def test_a_malformed_exclude_file_is_one_clear_error(tmp_path, content):
     path.write_text(content)
     with pytest.raises(UsageError, match="expected one JSON object"):
         read_excluded(str(path))
+
+
+def test_a_large_plan_is_several_parts_with_the_same_shards(corpus, tmp_path, monkeypatch):
+    one, _ = planned(corpus, tmp_path / "one")
+    monkeypatch.setattr("pipeline.manifest.MAX_SHARDS", 2)
+    many, _ = planned(corpus, tmp_path / "many")
+    assert (len(one.parts), len(many.parts)) == (1, 2)
+    assert [(s.first_row, s.digest) for s in one.shards] == [(s.first_row, s.digest) for s in many.shards]
+    others = [replace(entry, id=f"other {entry.id}") for entry in corpus.entries]
+    with pytest.raises(UsageError, match="another corpus"):
+        planned(replace(corpus, entries=others), tmp_path / "many")
+    assert Manifest(tmp_path / "many/manifest").parts == many.parts

@@ -14,6 +14,7 @@ import warnings
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from pipeline.config import RunSettings, Settings
@@ -114,10 +115,24 @@ def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
     settings = job.settings
     with _connected(settings.run):
         gpus = _resources().get("GPU", 0) > 0 and settings.codec.device != "cpu"
-        job = replace(job, settings=for_worker(settings, gpus=gpus))
+        job = from_anywhere(replace(job, settings=for_worker(settings, gpus=gpus)))
         per_worker = {"num_cpus": settings.run.worker_cpus, "num_gpus": 1 if gpus else 0}
         say(f"ray: {_room(per_worker, settings.run)} workers fit the cluster now, {per_worker} each")
         _Foreman(job, watcher, say, per_worker).work()
+
+
+def from_anywhere(job: Job) -> Job:
+    """The job with absolute paths: a worker's working folder is another one."""
+    codec = Path(job.settings.codec.name)
+    settings = (
+        job.settings.with_values({"codec.name": str(codec.absolute())}) if codec.is_dir() else job.settings
+    )
+    return replace(
+        job,
+        todo=[replace(plan, part=plan.part.absolute()) for plan in job.todo],
+        dataset=job.dataset.at(job.dataset.root.absolute()),
+        settings=settings,
+    )
 
 
 def for_worker(settings: Settings, *, gpus: bool) -> Settings:
