@@ -106,17 +106,23 @@ def test_the_histogram_counts_every_utterance_once(tmp_path: Path) -> None:
     assert len(plot) <= 16
 
 
-def test_figures_of_the_validation_report_are_in_the_card(tmp_path: Path) -> None:
+def test_the_verdict_of_the_validation_and_what_it_rests_on_are_in_the_card(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "out", ROWS)
+    checks = [
+        ("Codes are those of the clip alone", 1.0, None, None, 0.99, False, "passed"),
+        ("Words survive the codec", 0.0912345, 0.05, 0.13, 0.05, True, "failed"),
+        ("The model knows when to stop", None, None, None, 0.9, False, "skipped"),
+    ]
+    names = ("title", "value", "low", "high", "limit", "at_most", "outcome")
+    metrics = {"verdict": "fail", "checks": [dict(zip(names, check, strict=True)) for check in checks]}
     (dataset.root / "report").mkdir()
-    (dataset.root / "report" / "metrics.json").write_text(
-        json.dumps({"verdict": "pass", "round_trip": {"stoi": 0.91234, "each": [1, 2]}})
-    )
+    (dataset.root / "report" / "metrics.json").write_text(json.dumps(metrics))
     write_card(dataset)
     text = (dataset.root / "README.md").read_text()
-    assert "| verdict | pass |" in text
-    assert "| round_trip.stoi | 0.9123 |" in text
-    assert "each" not in text.split("## Validation")[1].split("##")[0]
+    assert "Verdict: fail." in text
+    assert "| Codes are those of the clip alone | 1 | at least 0.99 | passed |" in text
+    assert "| Words survive the codec | 0.09123 (0.05 to 0.13) | at most 0.05 | failed |" in text
+    assert "when to stop" not in text
 
 
 def test_settings_in_a_card_do_not_name_the_folders_of_a_machine() -> None:

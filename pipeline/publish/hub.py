@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -174,3 +174,29 @@ def _said(failure: BaseException) -> str:
 def _stated_wait(failure: BaseException) -> float | None:
     stated = failure.response.headers.get("Retry-After", "") if isinstance(failure, HfHubHTTPError) else ""
     return min(float(stated), LONGEST_WAIT) if stated.isdigit() else None
+
+
+def download(name: str, folder: Path, revision: str | None = None) -> None:
+    """Fetch the rows, settings and statistics of a published dataset, `name` being USER/NAME, into `folder`.
+
+    What is there already is not fetched again. UsageError when there is none, or the token may not read it;
+    PipelineError when the Hub is out of reach.
+    """
+    try:
+        snapshot_download(
+            name,
+            repo_type="dataset",
+            revision=revision,
+            local_dir=folder,
+            allow_patterns=["config.yaml", "stats.json", "data/*.parquet"],
+        )
+    except (HFValidationError, RepositoryNotFoundError) as error:
+        raise UsageError(
+            f"{name} is neither a folder here nor a dataset that the Hub lets this token read: give OUT or "
+            "USER/NAME"
+        ) from error
+    except (OSError, httpx2.HTTPError) as error:
+        said = _said(_behind(error))
+        raise PipelineError(
+            f"{name} cannot be fetched from the Hub ({said}): run the same command again"
+        ) from error

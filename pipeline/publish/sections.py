@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -223,10 +223,32 @@ def _rejections(stats: Mapping[str, Any]) -> str:
 
 
 def _validation(report: Path) -> str:
-    rows = [f"| {_cell(key)} | {_cell(_shown(value))} |" for key, value in _leaves(_metrics(report))]
-    if not rows:
+    """The verdict and its checks, of the `metrics.json` that validation writes."""
+    try:
+        metrics = json.loads(report.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return ""
-    return "\n".join(["## Validation", "| figure | value |", "|---|---|", *rows])
+    rows = [
+        f"| {_cell(check['title'])} | {_measured(check)} | "
+        f"{'at most' if check['at_most'] else 'at least'} {_shown(check['limit'])} | {check['outcome']} |"
+        for check in metrics["checks"]
+        if check["outcome"] != "skipped"
+    ]
+    head = [
+        "## Validation",
+        f"The dataset was validated. Verdict: {metrics['verdict']}.",
+        "",
+        "| check | measured | limit | outcome |",
+        "|---|---:|---:|---|",
+    ]
+    return "\n".join(head + rows)
+
+
+def _measured(check: Mapping[str, Any]) -> str:
+    value = _shown(check["value"])
+    if check["low"] is None:
+        return value
+    return f"{value} ({_shown(check['low'])} to {_shown(check['high'])})"
 
 
 def _settings(dataset: Dataset) -> str:
@@ -236,23 +258,6 @@ def _settings(dataset: Dataset) -> str:
     }
     settings = yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
     return f"## Settings\nFingerprint `{dataset.fingerprint}`.\n```yaml\n{settings}```"
-
-
-def _metrics(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    return found
-
-
-def _leaves(tree: Mapping[str, Any], prefix: Sequence[str] = ()) -> Iterator[tuple[str, Any]]:
-    """Single figures of a nested report by dotted key; lists (histograms, suspect rows) are left to it."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, (*prefix, key))
-        elif isinstance(value, int | float | str | bool):
-            yield ".".join((*prefix, key)), value
 
 
 def _codec_licence(codec: Mapping[str, Any]) -> str:
