@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token, snapshot_download
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils.tqdm import disable_progress_bars
@@ -183,7 +183,7 @@ def download(name: str, folder: Path, revision: str | None = None) -> None:
     PipelineError when the Hub is out of reach.
     """
     try:
-        snapshot_download(
+        HfApi().snapshot_download(
             name,
             repo_type="dataset",
             revision=revision,

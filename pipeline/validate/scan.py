@@ -101,7 +101,8 @@ class Scanner:
         scan, plan = self._scan, self._plans.get(state.shard)
         scan.file_faults += file_faults(self._dataset.root, state)
         scan.rejected += state.rejected
-        scan.shards_of_another_plan += plan is None or plan.digest != state.inputs
+        if self._plans:  # a published dataset comes without
+            scan.shards_of_another_plan += plan is None or plan.digest != state.inputs
         scan.shard_rows[state.shard] = 0
         try:
             shard = read_shard(self._dataset.files(state.shard).data, self._dataset.form)

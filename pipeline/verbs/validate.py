@@ -6,6 +6,7 @@ Exit status 0 when every check passes, 4 when one fails.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.validate.speaking import Said, Speak
 
 FAILED = 4
+DOWNLOADS = "validated"  # folder here for datasets of the Hub, and their reports
 TOKENIZED_AT_ONCE = 1000  # texts
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, argparse options
     "--sample": ("validation.sample", {"type": int, "metavar": "N"}),
@@ -79,7 +81,20 @@ def open_dataset(output: str) -> Dataset:
     from pipeline.single_file import parts_folder
 
     path = Path(output)
+    if not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", output):
+        return fetch(output)
     return Dataset(parts_folder(path) if path.suffix == ".jsonl" else path)
+
+
+def fetch(name: str) -> Dataset:
+    """A dataset on the Hub, as a folder below `DOWNLOADS` here, which a second run finds again."""
+    from pipeline.publish.hub import download
+    from pipeline.validate.published import adopt
+
+    root = Path(DOWNLOADS, name.replace("/", "--"))
+    print(f"{name}: from the Hub to {root}")
+    download(name, root / "hub")
+    return adopt(root / "hub", root)
 
 
 def settings_of(arguments: argparse.Namespace, dataset: Dataset) -> Settings:
@@ -110,7 +125,7 @@ def gather(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) 
     recordings, notes = None, []
     if codec is not None:
         try:
-            recordings = open_recordings(settings, codec)
+            recordings = open_recordings(dataset, settings, codec)
         except UsageError as error:
             notes.append(
                 f"The recordings were not compared: {error}. Give their folder with --audio and the "
@@ -151,13 +166,16 @@ def reference(codec: Codec) -> Encode:
     return lambda waveform: encode_alone(codec, torch.from_numpy(waveform))
 
 
-def open_recordings(settings: Settings, codec: Codec) -> Recordings:
+def open_recordings(dataset: Dataset, settings: Settings, codec: Codec) -> Recordings:
     """The corpus's audio. UsageError when it is not where it was."""
     from pipeline.corpus import open_corpus
+    from pipeline.source import FolderSource
+    from pipeline.validate.published import RECORDINGS
     from pipeline.validate.sample import Recordings
 
+    embedded = dataset.root / RECORDINGS
     return Recordings(
-        open_corpus(settings.corpus).source,
+        FolderSource(embedded) if embedded.is_dir() else open_corpus(settings.corpus).source,
         codec.sample_rate,
         settings.limits.max_seconds,
         settings.load.decode_timeout,

@@ -1,0 +1,99 @@
+"""A dataset that was published as Parquet files, made into a folder that validation reads like any other.
+
+Knows what a publication leaves out: states and manifest. What they would say is taken from the files, from
+`stats.json`, and embedded recordings become files again. Fetching is not done here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import yaml
+
+from pipeline.errors import UsageError
+from pipeline.files import replacing, write_text
+from pipeline.rows import SCHEMA
+from pipeline.shards import Dataset, State
+
+RECORDINGS = "recordings"  # folder of the recordings that were embedded
+
+
+def adopt(fetched: Path, root: Path) -> Dataset:
+    """Make `root` a dataset of what was fetched into another folder; what was made before is kept.
+
+    UsageError when that is no publication of this pipeline.
+    """
+    try:
+        content = yaml.safe_load((fetched / "config.yaml").read_text(encoding="utf-8"))
+        stats = json.loads((fetched / "stats.json").read_text(encoding="utf-8"))
+        content["settings"]["output"]["format"] = "parquet"
+        split, codec = content["settings"]["output"]["split"], stats["codecs"][0]
+    except (OSError, KeyError, TypeError, IndexError, ValueError, yaml.YAMLError) as error:
+        raise UsageError(
+            f"what is in {fetched} was not published by this pipeline: it needs config.yaml and stats.json"
+        ) from error
+    write_text(root / "config.yaml", yaml.safe_dump(content, allow_unicode=True))
+    for shard, path in enumerate(sorted((fetched / "data").glob(f"{split}-*.parquet"))):
+        target = root / "data" / f"{split}-{shard:05d}.parquet"
+        state = root / "state" / f"{split}-{shard:05d}.json"
+        if not state.exists() or json.loads(state.read_text())["inputs"] != _inputs(path):
+            _unpack(path, target, root / RECORDINGS)
+            rejected = stats["rejected"] if shard == 0 else 0
+            write_text(state, json.dumps(dataclasses.asdict(_state(shard, path, target, codec, rejected))))
+    return Dataset(root)
+
+
+def _inputs(path: Path) -> str:
+    return f"{path.stat().st_size}"
+
+
+def _state(shard: int, path: Path, target: Path, codec: dict[str, Any], rejected: int) -> State:
+    """What the pipeline would have written of a shard, as far as its rows tell."""
+    table = pq.read_table(target, columns=["code", "duration"])
+    return State(
+        shard=shard,
+        inputs=_inputs(path),
+        columns=pq.read_schema(target).names,
+        rows=len(table),
+        rejected=rejected,
+        reasons={},
+        seconds=pc.sum(table["duration"]).as_py() or 0.0,
+        codes=pc.sum(pc.list_value_length(table["code"])).as_py() or 0,
+        codec=codec,
+        files={},
+        timings={},
+        distributions={},
+    )
+
+
+def _unpack(path: Path, target: Path, recordings: Path) -> None:
+    """Copy a file of rows; where recordings are embedded, write them and leave their names in the rows."""
+    source = pq.ParquetFile(path)
+    with source, replacing(target) as temporary:
+        if not pa.types.is_struct(source.schema_arrow.field("audio").type):
+            shutil.copyfile(path, temporary)
+            return
+        audio = SCHEMA.get_field_index("audio")
+        fields = [field for field in source.schema_arrow if field.name != "audio"]
+        with pq.ParquetWriter(temporary, pa.schema([*fields, SCHEMA.field(audio)])) as writer:
+            for number in range(source.num_row_groups):
+                table = source.read_row_group(number)
+                names = [_write(recordings, one) for one in table["audio"].to_pylist()]
+                table = table.drop_columns("audio").append_column("audio", pa.array(names, pa.string()))
+                writer.write_table(table)
+
+
+def _write(folder: Path, recording: dict[str, Any]) -> str:
+    """Write an embedded recording below `folder` and return its path in it. It cannot leave the folder."""
+    parts = [part for part in PurePosixPath(recording["path"]).parts if part not in ("/", "..")]
+    path = folder.joinpath(*parts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(recording["bytes"])
+    return PurePosixPath(*parts).as_posix()

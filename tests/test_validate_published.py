@@ -1,0 +1,66 @@
+"""The same command on a dataset of the Hub: a real client, a Hub on loopback, the same figures."""
+
+import json
+
+import pytest
+import soundfile
+from publish_hub import Hub
+from validate_helpers import make_dataset, scanned, sound_rows
+
+from pipeline.__main__ import main
+from pipeline.audio import decode
+from pipeline.publish.push import push
+from pipeline.source import FolderSource
+from pipeline.validate.published import RECORDINGS
+
+pytest_plugins = ("publish_fixtures",)
+# huggingface_hub hands files to its HTTP client by a keyword that this client is giving up.
+pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")
+REPO = "user/speech"
+
+
+@pytest.fixture
+def server(server, monkeypatch):
+    """The Hub's address also in the template of downloads, which was made when the client was imported."""
+    template = f"{server.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", template)
+    return server
+
+
+def test_a_published_dataset_is_judged_like_the_local_one(server: Hub, tmp_path, monkeypatch):
+    local = make_dataset(tmp_path / "out", sound_rows(60), shard_size=20)
+    (local.root / "stats.json").write_text("{}")
+    push(local, REPO)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["validate", REPO, "--sample", "0", "--exact", "0"]
+    assert main(arguments) == 0
+    report = tmp_path / "validated" / REPO.replace("/", "--") / "report"
+    found = json.loads((report / "metrics.json").read_text())
+    expected, _, _ = scanned(local)
+    assert found["dataset"]["rows"] == 60
+    assert found["statistics"]["codebook"] == expected["statistics"]["codebook"]
+    assert found["statistics"]["rates"] == expected["statistics"]["rates"]
+    assert main(arguments) == 0  # again, with what is there
+
+
+def test_embedded_recordings_become_files_to_listen_to(server: Hub, tmp_path, monkeypatch):
+    rows = sound_rows(2)
+    clips = tmp_path / "clips"
+    (clips / "set").mkdir(parents=True)
+    for row in rows:
+        soundfile.write(
+            clips / row["audio"], [0.1, -0.1] * int(row["duration"] * row["sample_rate"] / 2), 16_000
+        )
+    push(make_dataset(tmp_path / "out", rows), REPO, embed_audio=FolderSource(clips))
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate", REPO, "--sample", "0", "--exact", "0"]) == 0
+    root = tmp_path / "validated" / REPO.replace("/", "--")
+    for row in rows:
+        assert (root / RECORDINGS / row["audio"]).read_bytes() == (clips / row["audio"]).read_bytes()
+        decode(root / RECORDINGS / row["audio"], max_seconds=60, deadline_seconds=60)
+
+
+def test_what_is_neither_here_nor_there_is_one_sentence(server: Hub, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["validate", "someone/else"]) == 2
+    assert "neither a folder here nor a dataset" in capsys.readouterr().err
