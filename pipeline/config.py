@@ -132,7 +132,7 @@ class ValidationSettings(Section):
     )
     max_length: int = Field(2048, description="tokens that training allows a row", ge=1)
     keep_suspects: int = Field(10_000, description="rows that the list of suspects names, per reason", ge=1)
-    rate_outlier: float = Field(3.0, description="robust z of the speech rate that is suspect", gt=0)
+    rate_outlier: float = Field(3.5, description="robust z of the speech rate that is suspect", gt=0)
     max_run: int = Field(50, description="codes one value may go on for; 50 are a second", ge=1)
     max_tail: int = Field(35, description="codes one value may go on for at a clip's end", ge=1)
     max_loop: int = Field(75, description="codes a short loop may go on for", ge=1)
