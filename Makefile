@@ -39,7 +39,7 @@ ui: .venv/tts  ## the web page on this machine: [ARGS="MODEL --codec …"]
 	$(RUN) gradio_tts_ui.py $(ARGS)
 
 bench: .venv/all  ## every benchmark that this machine can run; results in benchmarks/results/
-	for name in feed encode end_to_end plan validate speak; do $(RUN) -m benchmarks.$$name || exit 1; done
+	for name in feed encode end_to_end plan export validate speak; do $(RUN) -m benchmarks.$$name || exit 1; done
 
 parity: .venv/all  ## the original xcodec2 package gives the same codes
 	$(RUN) tools/parity.py

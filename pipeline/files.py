@@ -33,9 +33,9 @@ def replacing(target: Path, writer: str = "") -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}{writer and '.' + writer}.tmp")
     try:
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         temporary.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -60,7 +60,8 @@ def checksum(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import UsageError
+from pipeline.files import sync
 
 
 @contextlib.contextmanager
@@ -28,11 +28,11 @@ def replacing_folder(target: Path, mark: str) -> Iterator[Path]:
     try:
         yield temporary
         for path in (*temporary.rglob("*"), temporary):
-            _sync(path)
+            sync(path)
         if target.exists():
             target.rename(old)
         temporary.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -46,11 +46,3 @@ def _check(target: Path, mark: str) -> None:
         raise UsageError(f"{target} is a file: give a folder to write to")
     if any(target.iterdir()) and not (target / mark).exists():
         raise UsageError(f"{target} is not empty and not an earlier export: give another folder")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
