@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.errors import UsageError
 from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.compiling import as_it_is, compiled
 from pipeline.llasa.decoder import Decoder
@@ -150,8 +151,12 @@ def agreement(shape: str, device: torch.device, prompt: list[int], kind: str) ->
     said = []
     for quantized in (None, kind):
         model, _, layout = load(shape, device)
-        if quantized is not None:
-            loading.quantize(model, quantized)
+        try:
+            if quantized is not None:
+                loading.quantize(model, quantized)
+        except UsageError as error:
+            print(f"  {kind}: {error}")
+            return None
         attention.use(model, attention.SDPA)
         decoder = Decoder(model, layout, slots=1, length=1024, compiler=as_it_is)
         never_end(decoder)

@@ -16,6 +16,7 @@ from pipeline.llasa.layout import Layout, read_layout
 from pipeline.llasa.prompt import Prompter
 from pipeline.llasa.sampling import Sampling
 
+torch.set_num_threads(1)  # models this small only lose by waiting for a second thread
 CODEBOOK = 64
 GREEDY = Sampling(temperature=0, max_codes=40)
 

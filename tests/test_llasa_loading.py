@@ -91,6 +91,11 @@ def test_smaller_weights_are_in_the_layers_alone_and_still_speak(base: Path, kin
     assert len(said(small)) == 30
 
 
+def test_int4_for_a_model_too_narrow_for_its_groups_is_refused_in_one_sentence() -> None:
+    with pytest.raises(UsageError, match="int4 groups 32 weights and this model is 16 wide: take int8"):
+        loading.quantize(tiny.build_model(tokenizer(), hidden=16), "int4")
+
+
 def test_codes_that_the_vocabulary_lacks_are_refused_in_one_sentence(base: Path) -> None:
     with pytest.raises(UsageError, match=r"has no token <\|s_64\|>"):
         loading.load(ModelSettings(name=str(base), device="cpu"), CODEBOOK + 1)

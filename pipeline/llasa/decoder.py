@@ -169,7 +169,8 @@ class Decoder:
         chosen = choose(scores, slots.seen, uniform, slots.controls, candidates)
         chosen = torch.where(slots.finished, self.end, chosen)
         slots.finished.logical_or_(chosen == self.end)
-        slots.seen.scatter_(1, chosen.unsqueeze(1), True)
+        # not scatter_, which compiled code turns into a pass over the whole vocabulary
+        slots.seen[torch.arange(slots.rows, device=self.device), chosen] = True
         slots.written.index_copy_(1, slots.step, chosen.unsqueeze(1))
         slots.chosen.copy_(chosen)
         slots.step.add_(1)

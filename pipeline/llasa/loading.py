@@ -145,9 +145,13 @@ def pick_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str
 
 
 def quantize(model: Any, kind: str) -> None:
-    """Weights of the model's layers to int8 or int4, in place; embeddings and output layer stay as they
-    are.
+    """Weights of the model's layers to int8 or int4, in place; embeddings and output layer stay.
+
+    UsageError for int4 where a layer's width does not divide into groups of GROUP weights.
     """
+    widths = {one.in_features for one in model.model.layers.modules() if isinstance(one, torch.nn.Linear)}
+    if kind == "int4" and any(width % GROUP for width in widths):
+        raise UsageError(f"int4 groups {GROUP} weights and this model is {min(widths)} wide: take int8")
     try:
         from torchao.quantization import Int8WeightOnlyConfig, quantize_
     except ImportError as error:
