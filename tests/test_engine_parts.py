@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,7 +15,8 @@ from pipeline.claims import Part, claimed, claimed_part
 from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
 from pipeline.create import create
-from pipeline.errors import UsageError
+from pipeline.engines import engine
+from pipeline.errors import MissingPackage, UsageError
 from pipeline.parts import beside_others, create_part, part_of
 from pipeline.shards import Dataset
 
@@ -164,3 +166,12 @@ def test_the_command_line_makes_parts_by_option_or_by_the_launcher_s_variables(
     assert main(words) == 0
     assert "part 0 of 2 (by RANK)" in capsys.readouterr().out
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 24
+
+
+def test_an_engine_that_is_not_there_or_not_installed_is_told_in_one_sentence(monkeypatch):
+    with pytest.raises(UsageError, match="--engine slurm is none of local, ray"):
+        engine("slurm")
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "pipeline.engines.ray", raising=False)
+    with pytest.raises(MissingPackage, match=r"--engine ray needs the package ray: .*\[ray\]"):
+        engine("ray")

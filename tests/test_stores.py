@@ -18,6 +18,7 @@ import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for, timeless
 
 from pipeline import leases, remote
+from pipeline.__main__ import main
 from pipeline.claims import Part, claimed, claimed_part
 from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
@@ -309,3 +310,19 @@ def test_max_reject_rate_and_counts_hold_in_a_store(bucket, corpus):
     with claimed(bucket / "out"):
         stats = create(bucket / "out", settings_for(corpus), lambda line: None)
     assert (stats["rows"], stats["rejected"]) == (CLIPS, 2)
+
+
+def test_the_command_line_takes_urls_for_a_folder_and_for_one_file(tmp_path, bucket, corpus, capsys):
+    upload(tmp_path / "audio", bucket / "audio")
+    words = ["create", str(bucket / "audio"), corpus["corpus.text"], "--num-workers", "0"]
+    words += ["--set", f"corpus.cache={tmp_path / 'cache'}", "--set", "corpus.cache_gb=1"]
+    for out in (bucket / "folder", bucket / "one.jsonl"):
+        assert main([*words, "-o", str(out)]) == 0
+    assert main(["status", str(bucket / "folder"), "--verify"]) == 0
+    assert "every file is as it was written" in capsys.readouterr().out
+    assert len((bucket / "one.jsonl").read_text().splitlines()) == CLIPS
+
+
+def test_hugging_face_s_hub_is_a_store_too():
+    fs, path = store(place("hf://datasets/owner/name/data"))
+    assert (fs.protocol, path) == ("hf", "datasets/owner/name/data")

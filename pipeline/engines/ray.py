@@ -117,7 +117,9 @@ def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
         gpus = _resources().get("GPU", 0) > 0 and settings.codec.device != "cpu"
         job = from_anywhere(replace(job, settings=for_worker(settings, gpus=gpus)))
         per_worker = {"num_cpus": settings.run.worker_cpus, "num_gpus": 1 if gpus else 0}
-        say(f"ray: {_room(per_worker, settings.run)} workers fit the cluster now, {per_worker} each")
+        gpu = "a GPU and " if gpus else ""
+        room = _room(per_worker, settings.run)
+        say(f"ray: room for {room} workers now, with {gpu}{settings.run.worker_cpus} cores each")
         _Foreman(job, watcher, say, per_worker).work()
 
 
