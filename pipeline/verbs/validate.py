@@ -62,6 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Validate, print the verdict, and return 0 or 4."""
+    from pipeline.publish.card import write_card
+    from pipeline.stats import totals
     from pipeline.validate.report import write_report
     from pipeline.validate.session import validate
 
@@ -70,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     parts = gather(arguments, dataset, settings)
     outcome = validate(dataset, settings.validation, parts, print)
     page = write_report(dataset, outcome, parts)
+    write_card(dataset, totals(dataset.states()))  # it shows the verdict and the agreement
     _tell(outcome)
     print(f"report: {page}")
     return 0 if outcome.metrics["verdict"] == "pass" else FAILED
