@@ -56,7 +56,7 @@ class LogMel:
         """
         logs = self._log_energies(functional.pad(waveforms, (self.edge, self.edge)))
         frames = self.vectors(padded) * STACK
-        mean, variance = _statistics(logs, frames)
+        mean, variance = _statistics(logs, frames, masked=logs.device.type != "cpu")  # no wait there
         normal = (logs - mean) / torch.sqrt(variance + VARIANCE_FLOOR)
         normal = torch.where(valid(frames, logs.shape[1])[..., None], normal, PADDING)
         whole = normal.shape[1] // STACK * STACK
@@ -72,9 +72,9 @@ class LogMel:
         return energies.clamp(min=FLOOR).log()
 
 
-def _statistics(logs: Tensor, frames: Tensor) -> tuple[Tensor, Tensor]:
+def _statistics(logs: Tensor, frames: Tensor, *, masked: bool = False) -> tuple[Tensor, Tensor]:
     """Mean and unbiased variance of each clip's own frames, both (clips, 1, MELS)."""
-    if logs.device.type == "cpu":  # clip by clip: then the features equal the extractors' to the last bit
+    if not masked:  # clip by clip: sums in the extractors' own order, so that fewer bits differ
         own = [clip[:count] for clip, count in zip(logs, frames.tolist(), strict=True)]
         return torch.stack([clip.mean(0) for clip in own])[:, None], torch.stack(
             [clip.var(0) for clip in own]
