@@ -57,7 +57,9 @@ def page(
         _advice(checks, metrics),
         _section("Checks", _checks(checks)),
         _section("Listen", "".join(map(_clip, clips))),
-        _section("Sample, with 95 % intervals", _estimates(metrics)),
+        _section("Decoded against source", _estimates(metrics, "round_trip")),
+        _section("Spoken by the model", _estimates(metrics, "speaking")),
+        _section("Recordings", _estimates(metrics, "audio")),
         _section("Codes of the clip alone", _exact(metrics["exact"])),
         _section("Every row", _integrity(metrics["integrity"]) + _languages(metrics["statistics"])),
         _section("Distributions", _pictures(metrics["statistics"])),
@@ -135,19 +137,22 @@ def _checks(checks: Sequence[Check]) -> str:
     )
 
 
-def _estimates(metrics: Mapping[str, Any]) -> str:
+def _estimates(metrics: Mapping[str, Any], part: str) -> str:
+    compared = wording.PUBLISHED if part == "round_trip" else {}
     rows = [
         (
             escape(wording.FIGURES.get(name, name.replace("_", " "))),
             wording.number(found["value"]),
             f"{wording.number(found['low'])} to {wording.number(found['high'])}",
             str(found["number"]),
+            *((wording.number(compared[name]) if name in compared else "",) if compared else ()),
         )
-        for section in ("round_trip", "speaking", "audio")
-        for name, found in metrics[section].items()
+        for name, found in metrics[part].items()
         if isinstance(found, Mapping)
     ]
-    return _table(("Figure", "Mean", "95 %", "Rows"), rows, numbers=3)
+    head = ("Figure", "Mean", "95 %", "Rows", *(("XCodec2*",) if compared else ()))
+    note = f"<p class=quiet>{escape(wording.PUBLISHED_NOTE)}</p>" if compared and rows else ""
+    return _table(head, rows, numbers=len(head) - 1) + note
 
 
 def _exact(exact: Mapping[str, Any]) -> str:
