@@ -67,6 +67,8 @@ def end_bias(made: Decoder, amount: float) -> None:
 class Ramp:
     """A codec whose sound of a code is that code's value, moved a little by the neighbours on both sides."""
 
+    name = fingerprint = "ramp"
+    codebook_size = CODEBOOK
     hop = 320
     sample_rate = 16_000
 

@@ -91,6 +91,13 @@ def test_smaller_weights_are_in_the_layers_alone_and_still_speak(base: Path, kin
     assert len(said(small)) == 30
 
 
+def test_compiling_a_model_that_is_spread_over_devices_is_refused_in_one_sentence(base: Path) -> None:
+    loaded = load(base)
+    loaded.model.hf_device_map = {"model.layers.0": 0, "model.layers.1": "cpu"}
+    with pytest.raises(UsageError, match="--compile needs the model on one device"):
+        LocalGenerator(loaded, batch=1, max_tokens=512, compile=True)
+
+
 def test_int4_for_a_model_too_narrow_for_its_groups_is_refused_in_one_sentence() -> None:
     with pytest.raises(UsageError, match="int4 groups 32 weights and this model is 16 wide: take int8"):
         loading.quantize(tiny.build_model(tokenizer(), hidden=16), "int4")

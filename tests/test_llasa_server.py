@@ -19,15 +19,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from llasa_helpers import CODEBOOK, layout, prompter, tokenizer
+from llasa_helpers import CODEBOOK, Ramp, layout, prompter, tokenizer
 from ui_helpers import free_port
 
 from pipeline.errors import UsageError
 from pipeline.llasa import tiny
 from pipeline.llasa.generation import Request
 from pipeline.llasa.layout import SPEECH_END, code_token
+from pipeline.llasa.loading import ModelSettings
 from pipeline.llasa.sampling import Sampling
 from pipeline.llasa.server import ServerGenerator
+from pipeline.llasa.speaking import open_speaker
 
 GREEDY = Sampling(temperature=0, max_codes=20, seed=0)
 
@@ -164,6 +166,16 @@ def test_the_server_is_told_all_settings_and_a_prompt_that_it_cuts_into_the_same
         "skip_special_tokens": False,
         "stop_token_ids": [stop],
     }
+
+
+def test_a_speaker_speaks_through_a_server_with_the_tokenizer_that_is_here(
+    endpoint: Any, tmp_path: Path
+) -> None:
+    tokenizer().save_pretrained(tmp_path)  # no weights: those are the server's
+    speaker = open_speaker(ModelSettings(name=str(tmp_path)), Ramp(), server=endpoint.address)
+    speech = speaker.speak(["Hi."], sampling=GREEDY)[0]
+    assert speech.codes.tolist() == [1, 2, 63, 4]
+    assert len(speech.waveform) == 4 * Ramp.hop
 
 
 def test_a_server_that_knows_openais_fields_only_is_asked_with_those(endpoint: Any) -> None:

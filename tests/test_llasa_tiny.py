@@ -24,6 +24,14 @@ def test_the_same_seed_builds_the_same_files(tmp_path: Path) -> None:
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
 
 
+def test_the_committed_sample_is_what_its_tool_makes(tmp_path: Path) -> None:
+    sample = Path(__file__).parents[1] / "data/sample/llasa-random"
+    tokenizer = tiny.build_tokenizer(65_536)
+    tiny.save(tiny.build_model(tokenizer), tokenizer, tmp_path)
+    for name in ("model.safetensors", "tokenizer.json", "chat_template.jinja"):
+        assert digests(tmp_path)[name] == digests(sample)[name]
+
+
 def test_markers_and_codes_follow_the_text_vocabulary_in_the_published_order() -> None:
     tokenizer = tiny.build_tokenizer(64)
     first = tokenizer.convert_tokens_to_ids(layout.MARKERS[0])

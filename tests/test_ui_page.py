@@ -183,6 +183,16 @@ def test_a_dataset_is_searched_heard_and_its_rejections_are_explained(japanese: 
     japanese.until(lambda: japanese.value("row_voice") == "こんにちは")
 
 
+def test_many_lines_are_spoken_at_once(english: Page) -> None:
+    ready(english, "✅ Ready")
+    english.type("max_codes", str(CODES))
+    english.open("batch")
+    english.type("lines", "The first line.\n\nThe second line.")
+    english.click("#generate_lines")
+    english.wait_status(f"{2 * CODES} codes")
+    english.until(lambda: "The second line." in english.text("#results"))
+
+
 def test_two_users_at_once_are_both_served(english: Page, japanese: Page) -> None:
     for page, words in ((english, "✅ Ready"), (japanese, "✅ 準備完了")):
         ready(page, words)

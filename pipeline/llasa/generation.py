@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from pipeline.errors import UsageError
 from pipeline.llasa.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -68,6 +69,12 @@ class LocalGenerator:
         from pipeline.llasa.decoder import STEPS_BETWEEN_CHECKS, Decoder
 
         self.max_tokens: int = min(max_tokens, loaded.model.config.max_position_embeddings)
+        places = set(getattr(loaded.model, "hf_device_map", {}).values())
+        if compile and len(places) > 1:
+            raise UsageError(
+                "--compile needs the model on one device and this one is spread over several: leave "
+                "--compile out, or make it smaller with --bf16 or --quantize"
+            )
         compiler = partial(compiling.compiled, device=loaded.device) if compile else compiling.as_it_is
         self.decoder = Decoder(
             loaded.model, loaded.layout, slots=batch, length=self.max_tokens, compiler=compiler
