@@ -215,7 +215,7 @@ def test_a_model_speaks_in_the_report_beside_source_and_round_trip(made, monkeyp
         said.extend(texts)
         return [Said(np.zeros(16_000, np.float32), np.arange(50, dtype=np.uint16), True) for _ in texts]
 
-    monkeypatch.setattr("pipeline.verbs.validate.speaker", lambda model, codec: speak)
+    monkeypatch.setattr("pipeline.validation_parts.speaker", lambda model, codec: speak)
     arguments = ["--sample", "2", "--exact", "0", "--model", "somebody", "--set", "validation.asr=null"]
     main(["validate", str(root), *arguments])
     metrics = json.loads((root / "report" / "metrics.json").read_text())

@@ -5,21 +5,20 @@ Knows the names of `metrics.json`; the sounds and pictures of clips are passed i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from pipeline.validate import wording
+from pipeline.validate import tables, wording
 from pipeline.validate.checks import Check
 from pipeline.validate.code_scan import RUN_BINS
 from pipeline.validate.pictures import histogram
 from pipeline.validate.style import CSS
 from pipeline.validate.text_scan import DURATION_BINS, RATE_EDGES, SECONDS_A_BIN
 
-LISTED = 50  # suspect rows in the page; all are in the file
 UNSURE = " <i>The sample is too small to be sure: take more with --sample.</i>"
 
 
@@ -55,15 +54,17 @@ def page(
     parts = [
         _verdict(title, metrics, checks),
         _advice(checks, metrics),
-        _section("Checks", _checks(checks)),
+        _section("Checks", tables.checks(checks)),
         _section("Listen", "".join(map(_clip, clips))),
-        _section("Decoded against source", _estimates(metrics, "round_trip")),
-        _section("Spoken by the model", _estimates(metrics, "speaking")),
-        _section("Recordings", _estimates(metrics, "audio")),
-        _section("Codes of the clip alone", _exact(metrics["exact"])),
-        _section("Every row", _integrity(metrics["integrity"]) + _languages(metrics["statistics"])),
+        _section("Decoded against source", tables.estimates(metrics, "round_trip")),
+        _section("Spoken by the model", tables.estimates(metrics, "speaking")),
+        _section("Recordings", tables.estimates(metrics, "audio")),
+        _section("Codes of the clip alone", tables.exact(metrics["exact"])),
+        _section(
+            "Every row", tables.integrity(metrics["integrity"]) + tables.languages(metrics["statistics"])
+        ),
         _section("Distributions", _pictures(metrics["statistics"])),
-        _section("Suspect rows", _suspects(suspects)),
+        _section("Suspect rows", tables.suspects(suspects)),
     ]
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -75,21 +76,6 @@ def page(
 
 def _section(title: str, content: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
-    """Cells are HTML; the last `numbers` columns are figures."""
-
-    def line(cells: Sequence[str], tag: str) -> str:
-        first = len(cells) - numbers
-        made = (
-            f"<{tag}{' class=number' if place >= first else ''}>{cell}</{tag}>"
-            for place, cell in enumerate(cells)
-        )
-        return f"<tr>{''.join(made)}</tr>"
-
-    body = "".join(line(row, "td") for row in rows)
-    return f'<div class="wide"><table>{line(head, "th")}{body}</table></div>' if body else ""
 
 
 def _verdict(title: str, metrics: Mapping[str, Any], checks: Sequence[Check]) -> str:
@@ -118,82 +104,6 @@ def _advice(checks: Sequence[Check], metrics: Mapping[str, Any]) -> str:
     notes = [f"<li>{escape(note)}</li>" for note in (*metrics["notes"], *metrics["integrity"]["sentences"])]
     points += notes + missing
     return _section("What to do", f"<ul>{''.join(points)}</ul>" if points else "")
-
-
-def _checks(checks: Sequence[Check]) -> str:
-    return _table(
-        ("Check", "Outcome", "Figure", "95 %", "Limit"),
-        (
-            (
-                escape(check.title),
-                f'<span class="{check.outcome}">{check.outcome}</span>',
-                wording.number(check.value),
-                "" if check.low is None else f"{wording.number(check.low)} to {wording.number(check.high)}",
-                f"{'≤' if check.at_most else '≥'} {check.limit:g}",
-            )
-            for check in checks
-        ),
-        numbers=3,
-    )
-
-
-def _estimates(metrics: Mapping[str, Any], part: str) -> str:
-    compared = wording.PUBLISHED if part == "round_trip" else {}
-    rows = [
-        (
-            escape(wording.FIGURES.get(name, name.replace("_", " "))),
-            wording.number(found["value"]),
-            f"{wording.number(found['low'])} to {wording.number(found['high'])}",
-            str(found["number"]),
-            *((wording.number(compared[name]) if name in compared else "",) if compared else ()),
-        )
-        for name, found in metrics[part].items()
-        if isinstance(found, Mapping)
-    ]
-    head = ("Figure", "Mean", "95 %", "Rows", *(("XCodec2*",) if compared else ()))
-    note = f"<p class=quiet>{escape(wording.PUBLISHED_NOTE)}</p>" if compared and rows else ""
-    return _table(head, rows, numbers=len(head) - 1) + note
-
-
-def _exact(exact: Mapping[str, Any]) -> str:
-    if not exact or exact["agreement"] is None:
-        return ""
-    said = (
-        f"<p>{exact['rows']} clips encoded again, alone, in fp32 ({escape(exact['precision'])} then): "
-        f"{exact['rows_equal']} have the same codes, {exact['agreement']['value']:.4%} of "
-        f"{exact['codes']:,} codes are equal.</p>"
-    )
-    tenths = [wording.number(share) for share in exact["by_position"]]
-    places = _table([f"{10 * place} %" for place in range(len(tenths))], [tenths], numbers=len(tenths))
-    seconds = {name.removeprefix("from_"): share for name, share in exact["by_seconds"].items()}
-    lengths = _table(
-        [f"from {name} s" for name in seconds],
-        [[wording.number(share) for share in seconds.values()]],
-        numbers=len(seconds),
-    )
-    return f"{said}<p>By place in the clip:</p>{places}<p>By length of the clip:</p>{lengths}"
-
-
-def _integrity(integrity: Mapping[str, Any]) -> str:
-    counts = {**integrity["rows"], **{f"duplicate_{k}": v for k, v in integrity["duplicates"].items()}}
-    counts |= {name: integrity[name] for name in wording.TOTALS}
-    rows = [(escape(wording.REASONS.get(name, name)), f"{number:,}") for name, number in counts.items()]
-    return _table(("Rule", "Rows"), rows, numbers=1)
-
-
-def _languages(statistics: Mapping[str, Any]) -> str:
-    rows = [
-        (
-            escape(name),
-            f"{one['rows']:,}",
-            f"{one['median']:.1f}",
-            f"{one['codes_per_unit']:.2f}",
-            f"{one['correlation']:.2f}",
-        )
-        for name, one in statistics["languages"].items()
-    ]
-    head = ("Language", "Rows", "Characters or morae a second", "Codes a character", "Length correlation")
-    return _table(head, rows, numbers=4)
 
 
 def _pictures(statistics: Mapping[str, Any]) -> str:
@@ -228,7 +138,7 @@ def _levels(levels: Sequence[float]) -> str:
 def _clip(clip: ClipCard) -> str:
     return (
         f'<article class="clip"><b>{escape(clip.text)}</b><br>'
-        f"<small>{escape(' · '.join([clip.id, *clip.facts]))}</small><div>{_tags(clip.reasons)}</div>"
+        f"<small>{escape(' · '.join([clip.id, *clip.facts]))}</small><div>{tables.tags(clip.reasons)}</div>"
         f'<div class="sounds">{"".join(map(_sound, clip.sounds))}</div></article>'
     )
 
@@ -239,28 +149,3 @@ def _sound(one: Sounding) -> str:
         f'<div><small>{escape(one.caption)}</small><img alt="spectrogram" src="{one.picture}">'
         f'<audio controls preload="metadata" src="{one.audio}"></audio>{heard}</div>'
     )
-
-
-def _tags(reasons: Iterable[str]) -> str:
-    return "".join(f'<span class="tag">{escape(reason)}</span>' for reason in reasons)
-
-
-def _suspects(suspects: Sequence[Mapping[str, Any]]) -> str:
-    if not suspects:
-        return "<p>None.</p>"
-    rows = [
-        (
-            escape(str(one["id"])),
-            escape(str(one["text"])),
-            "".join(
-                f'<span class="tag">{escape(wording.reason(one, name))}</span>' for name in one["reasons"]
-            ),
-        )
-        for one in suspects[:LISTED]
-    ]
-    more = f"<p>The worst {LISTED} of {len(suspects):,}.</p>" if len(suspects) > LISTED else ""
-    how = (
-        "<p class=quiet>All in <code>suspects.jsonl</code>, "
-        "which <code>create_dataset.py --exclude</code> takes.</p>"
-    )
-    return how + more + _table(("Id", "Text", "Why"), rows)
