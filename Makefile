@@ -80,4 +80,4 @@ env: .venv/all  ## the whole environment, extras and tools included
 	@$(INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@
 
-EXTRAS = tts,onnx,validate,ray,dev
+EXTRAS = tts,onnx,validate,ray,s3,dev

@@ -130,6 +130,10 @@ def _locked(path: Path, operation: int) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        except OSError as error:
+            raise UsageError(
+                f"{path.parent} cannot be locked ({error.strerror}): take a disk that supports flock"
+            ) from error
         yield True
     finally:
         os.close(descriptor)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.places import store
+from pipeline.places import reached, store
 
 SECONDS = 60.0  # a lease that was not renewed for so long is void
 POLL = 1.0  # seconds between tries of one who waits
@@ -24,7 +24,7 @@ POLL = 1.0  # seconds between tries of one who waits
 def leased(path: Path, *, wait: bool) -> Iterator[bool]:
     """Hold the lease `path` for the block; whether it was to be had, which only `wait=False` leaves open."""
     owner = secrets.token_hex(8)
-    while not _take(path, owner):
+    while not _reached(path, owner):
         if not wait:
             yield False
             return
@@ -46,6 +46,11 @@ def is_leased(path: Path) -> bool:
     """Whether someone holds the lease."""
     owner, until = _read(path)
     return owner is not None and until > time.time()
+
+
+def _reached(path: Path, owner: str) -> bool:
+    with reached(path):
+        return _take(path, owner)
 
 
 def _take(path: Path, owner: str) -> bool:
@@ -77,4 +82,5 @@ def _read(path: Path) -> tuple[str | None, float]:
 
 def _renew(path: Path, owner: str, ended: threading.Event) -> None:
     while not ended.wait(SECONDS / 4):
-        _write(path, owner, mode="overwrite")
+        with contextlib.suppress(OSError):  # a store that does not answer may do so the next time
+            _write(path, owner, mode="overwrite")

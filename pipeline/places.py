@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline.errors import MissingPackage, UsageError
+from pipeline.errors import MissingPackage, PipelineError, UsageError
 
 EXTRAS = {
     "s3": "s3",
@@ -54,6 +54,23 @@ def place(text: str | Path) -> Path:
     except ValueError as error:
         raise UsageError(f"{text}: {error}") from error
     return cast(Path, found)
+
+
+@contextlib.contextmanager
+def reached(place: Path) -> Iterator[None]:
+    """For the first contact with a place: UsageError for whatever its store says against it.
+
+    Each store has errors of its own: no credentials, no such bucket, no connection.
+    """
+    try:
+        yield
+    except PipelineError:
+        raise
+    except Exception as error:
+        if not is_remote(place):
+            raise
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(f"{place} cannot be reached ({said}): check address and credentials") from error
 
 
 def store(place: Path) -> tuple[Any, str]:

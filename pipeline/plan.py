@@ -12,15 +12,15 @@ import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from pipeline.audio import AudioError, probe
+from pipeline.audio import AudioError
 from pipeline.config import LimitSettings
 from pipeline.errors import UsageError
 from pipeline.manifest import SCHEMA, Manifest, Row
+from pipeline.probing import Prober
 from pipeline.source import AudioSource
 from pipeline.utterance import Reason, Rejection, Utterance
 
@@ -88,7 +88,7 @@ def plan(
     manifest = Manifest(folder)
     known = _KnownRows(manifest)
     summary = PlanSummary()
-    examine = _Examiner(corpus.source, limits, frozenset(excluded), retry_rejected)
+    examine = _Examiner(corpus.source, limits, Prober(corpus.source), frozenset(excluded), retry_rejected)
     entries = itertools.islice(corpus.utterances(), max_samples)
     numbered = ((entry, known.match(entry.id), first) for entry, first in _first_of_id(entries))
     changes: dict[int, Row] = {}
@@ -176,6 +176,7 @@ class _Examiner:
 
     source: AudioSource
     limits: LimitSettings
+    prober: Prober
     excluded: frozenset[str]
     retry_rejected: bool
 
@@ -212,9 +213,7 @@ class _Examiner:
 
     def _probed(self, row: Row, entry: Utterance) -> Row:
         try:
-            file = self.source.open(entry.audio)
-            with nullcontext() if isinstance(file, Path) else closing(file):
-                found = probe(file)
+            found = self.prober(entry, row["size"], row["mtime_ns"])
         except AudioError as error:
             return _refused(row, error.reason, error.detail)
         except FileNotFoundError as error:  # gone since `stat`, or named by an archive that does not have it

@@ -326,3 +326,10 @@ def test_the_command_line_takes_urls_for_a_folder_and_for_one_file(tmp_path, buc
 def test_hugging_face_s_hub_is_a_store_too():
     fs, path = store(place("hf://datasets/owner/name/data"))
     assert (fs.protocol, path) == ("hf", "datasets/owner/name/data")
+
+
+def test_a_bucket_that_is_not_there_is_told_in_one_sentence(server, corpus):
+    with pytest.raises(UsageError, match=r"s3://nowhere/out/\.lock cannot be reached .* check address"):
+        make(place("s3://nowhere/out"), settings_for(corpus))
+    with pytest.raises(UsageError, match="there is no audio folder s3://nowhere/audio"):
+        open_corpus(CorpusSettings(audio="s3://nowhere/audio"))

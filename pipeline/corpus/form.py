@@ -15,7 +15,7 @@ from pipeline.corpus import lines
 from pipeline.corpus.entry import Corpus
 from pipeline.corpus.index import AudioIndex, scan
 from pipeline.errors import UsageError
-from pipeline.places import place
+from pipeline.places import place, reached
 from pipeline.remote import source_of
 from pipeline.source import AudioSource
 
@@ -37,7 +37,8 @@ class Given:
     def folder(self) -> Path | None:
         """The audio folder, if the setting names one."""
         path = place(self.settings.audio or "")
-        return path if self.settings.audio and path.is_dir() else None
+        with reached(path):
+            return path if self.settings.audio and path.is_dir() else None
 
     @cached_property
     def text(self) -> Path | None:
