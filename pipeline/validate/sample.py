@@ -6,11 +6,13 @@ Knows how rows lead back to their source through the manifest; judges nothing.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.audio import decode, resample
 from pipeline.manifest import Manifest
@@ -62,6 +64,18 @@ def read_rows(dataset: Dataset, shard_rows: Mapping[int, int], rows: Iterable[in
             codes = read.codes[begins[place] : begins[place] + read.counts[place]]
             values |= {name: values[name] or "" for name in ("id", "text", "audio")}
             yield SampleRow(row=first + place, codes=codes, start=start, end=end, **values)
+
+
+def find_ids(dataset: Dataset, shard_rows: Mapping[int, int], ids: Collection[str]) -> list[int]:
+    """Numbers of the rows with these ids, one shard in memory at a time."""
+    wanted, first, found = pa.array(sorted(ids), pa.string()), 0, list[int]()
+    for shard, number in sorted(shard_rows.items()):
+        if number:
+            read = read_shard(dataset.files(shard).data, dataset.form)
+            mask = pc.is_in(read.texts("id"), value_set=wanted).to_numpy(zero_copy_only=False)
+            found += (np.flatnonzero(mask) + first).tolist()
+        first += number
+    return found
 
 
 def by_shard(shard_rows: Mapping[int, int], rows: Iterable[int]) -> dict[int, list[tuple[int, int]]]:

@@ -25,7 +25,7 @@ from pipeline.validate.exact import Encode, compare_rows
 from pipeline.validate.packages import Missing
 from pipeline.validate.recognise import Recogniser, in_language, open_recogniser
 from pipeline.validate.round_trip import Figures, Listener, measure_sample
-from pipeline.validate.sample import Recordings, SampleRow, choose, read_rows
+from pipeline.validate.sample import Recordings, SampleRow, choose, find_ids, read_rows
 from pipeline.validate.scan import Fits, Scan, Scanner
 from pipeline.validate.speaking import Speak, speak_rows
 from pipeline.validate.suspects import Suspects, write_suspects
@@ -195,11 +195,8 @@ def _texts_to_speak(
     recogniser: Recogniser | None,
 ) -> list[SampleRow]:
     """Rows named as held out, wherever they are; else of the sample, those that can be judged first."""
-    if parts.held_out:
-        numbers: Sequence[int] = range(scan.rows)
-        rows = [row for row in read_rows(dataset, scan.shard_rows, numbers) if row.id in parts.held_out]
-    else:
-        rows = [row for row in read_rows(dataset, scan.shard_rows, sampled) if row.text.strip()]
+    numbers = find_ids(dataset, scan.shard_rows, parts.held_out) if parts.held_out else sampled
+    rows = [row for row in read_rows(dataset, scan.shard_rows, numbers) if row.text.strip()]
     wanted = settings.asr_language or (recogniser.language if recogniser else None)
     rows.sort(key=lambda row: not in_language(row.language, row.text, wanted))
     return rows[: settings.speak]
