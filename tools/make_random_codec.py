@@ -37,8 +37,8 @@ SIZES = {
     "encoder_hidden_size": 4,
     "quantization_dim": 128,
 }
-RESIDUALS = tuple(f"res_unit{unit}.conv2.weight" for unit in (1, 2, 3))  # their output is added to what came in
-RESIDUAL_GAIN = 0.3  # or fifteen additions in a row would make the values, and the rounding errors, ever larger
+RESIDUALS = tuple(f"res_unit{unit}.conv2.weight" for unit in (1, 2, 3))  # added to what came in
+RESIDUAL_GAIN = 0.3  # or fifteen additions in a row would make values and rounding errors ever larger
 MODELS = {
     "xcodec2": (Xcodec2Config, Xcodec2Model, Xcodec2FeatureExtractor),
     "neucodec": (NeuCodecConfig, NeuCodecModel, NeuCodecFeatureExtractor),
@@ -94,8 +94,10 @@ def random_model(
 
 
 @torch.inference_mode()
-def spread_codes(model: PreTrainedModel, extractor: Xcodec2FeatureExtractor | NeuCodecFeatureExtractor) -> None:
-    """Let `project_in` give the directions in which speech-like sound varies most, with mean 0 and deviation 1.
+def spread_codes(
+    model: PreTrainedModel, extractor: Xcodec2FeatureExtractor | NeuCodecFeatureExtractor
+) -> None:
+    """Let `project_in` give the directions in which speech-like sound varies most, mean 0, deviation 1.
 
     Turned at random, so that each of the eight digits of a code carries as much as the others.
     """
