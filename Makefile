@@ -23,7 +23,7 @@ plan: .venv/base  ## what dataset would do, without encoding: the same variables
 status: .venv/base  ## how far OUT is, and whether its files are as they were written
 	$(RUN) -m pipeline status $(OUT) --verify
 
-validate: .venv/validate  ## a verdict on OUT before training: [OUT=] [ARGS=]
+validate: .venv/validate build/models/tiny.en.pt  ## a verdict on OUT before training: [OUT=] [ARGS=]
 	$(RUN) -m pipeline validate $(OUT) $(ARGS)
 
 export: .venv/base  ## OUT to a training format: TO=llasa-trainer|llasa-memmap|… TOKENIZER=… [ARGS=]
@@ -56,7 +56,7 @@ lint: .venv/all  ## style
 types: .venv/all  ## static types
 	.venv/bin/mypy
 
-tests: .venv/all  ## every test
+tests: .venv/all build/models/tiny.en.pt  ## every test
 	$(RUN) -m pytest $(ARGS)
 
 env: .venv/all  ## the whole environment, extras and tools included
@@ -74,6 +74,10 @@ env: .venv/all  ## the whole environment, extras and tools included
 	@echo "installing what the $(@F) stage needs"
 	@$(INSTALL) --editable '.[$(@F)]'
 	@touch $@
+
+build/models/tiny.en.pt: tools/fetch_whisper.py | .venv/base
+	@echo "fetching the English speech recogniser that validation listens with"
+	@$(RUN) tools/fetch_whisper.py --to $@ && touch $@
 
 .venv/all: .venv/base
 	@echo "installing the extras and the tools that the tests need"
