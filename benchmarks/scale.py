@@ -33,8 +33,9 @@ from pipeline.claims import claimed
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
 from pipeline.create import Planned, make, make_plan
+from pipeline.engines.dealer import Dealer
 from pipeline.engines.job import Job
-from pipeline.engines.ray import Dealer, Worker
+from pipeline.engines.ray import Worker
 from pipeline.manifest import Manifest, ShardPlan
 from pipeline.places import place, store
 from pipeline.rows import SCHEMA
@@ -69,7 +70,7 @@ class Host:
     """Some of the engine's workers, in one process. A Ray actor."""
 
     def __init__(self, job: Job, numbers: list[int]) -> None:
-        self._workers = [Worker(number, "scale", job) for number in numbers]
+        self._workers = [Worker(number, "scale", job, ".") for number in numbers]
 
     def run(self, dealer: Any) -> float:
         """All workers to the end; the processor time they took, seconds."""

@@ -169,13 +169,6 @@ def test_an_error_of_the_user_in_a_worker_is_told_as_such(cluster, tmp_path, cor
 
 
 def test_a_shard_that_takes_worker_after_worker_down_ends_the_run(cluster, tmp_path, corpus, monkeypatch):
-    def dies_at_work(settings, decoder=True):
-        return FakeCodec(seconds_a_batch=-1)  # time.sleep refuses: the worker's own error
-
-    use(monkeypatch, dies_at_work)
-    with pytest.raises(ValueError, match="sleep length must be non-negative"):
-        make(tmp_path / "bug", on_ray(corpus))
-
     class Deadly(FakeCodec):
         def encode(self, waveforms, lengths):
             os.kill(os.getpid(), signal.SIGKILL)

@@ -8,16 +8,18 @@ Ray ends dealer and workers, and running the same command again goes on. The onl
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import secrets
 import warnings
-from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import RunSettings, Settings
+from pipeline.engines.dealer import MAX_LOSSES, Dealer, Done
 from pipeline.engines.job import Job, Say
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.manifest import ShardPlan
@@ -30,51 +32,18 @@ try:
 except ImportError as error:
     raise MissingPackage("ray", "ray", "--engine ray") from error
 
-MAX_LOSSES = 3  # workers that may be lost over one shard before it is taken for the cause
 POLL = 0.5  # seconds between looks at the workers
 LOST = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError)
-Done = tuple[int, int, int, float]  # shard, rows, rejected, seconds of audio
-
-
-class Dealer:
-    """Knows which shards wait, who holds the others, and what is done. A Ray actor beside the driver."""
-
-    def __init__(self, shards: list[ShardPlan]) -> None:
-        self._waiting = deque(shards)
-        self._held: dict[int, dict[int, ShardPlan]] = {}  # by worker, then shard
-        self._losses: Counter[int] = Counter()
-        self._done: list[Done] = []
-
-    def next(self, worker: int) -> ShardPlan | None:
-        """A shard for a worker; None when none waits."""
-        if not self._waiting:
-            return None
-        plan = self._waiting.popleft()
-        self._held.setdefault(worker, {})[plan.shard] = plan
-        return plan
-
-    def finished(self, worker: int, done: Done) -> None:
-        """A worker's shard is durable."""
-        if self._held.get(worker, {}).pop(done[0], None) is not None:
-            self._done.append(done)
-
-    def lost(self, worker: int) -> int | None:
-        """Take back what a worker held. Returns a shard that `MAX_LOSSES` lost workers held, if any."""
-        held = self._held.pop(worker, {})
-        self._waiting.extendleft(reversed(held.values()))
-        self._losses.update(held.keys())
-        return next((shard for shard in held if self._losses[shard] >= MAX_LOSSES), None)
-
-    def collect(self) -> tuple[list[Done], int, int]:
-        """What was finished since the last call, how many shards wait, and how many are held."""
-        done, self._done = self._done, []
-        return done, len(self._waiting), sum(map(len, self._held.values()))
 
 
 class Worker:
     """Makes the shards that the dealer gives it. A Ray actor."""
 
-    def __init__(self, number: int, run: str, job: Job) -> None:
+    def __init__(self, number: int, run: str, job: Job, folder: str) -> None:
+        with contextlib.suppress(
+            OSError
+        ):  # a codec may be named by a relative path, which goes into the card
+            os.chdir(folder)
         # Temporary names of its own: a worker thought lost may still be writing one of its shards.
         self._number, self._job = number, replace(job, dataset=job.dataset.written_by(f"{run}-{number}"))
 
@@ -124,16 +93,11 @@ def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
 
 
 def from_anywhere(job: Job) -> Job:
-    """The job with absolute paths: a worker's working folder is another one."""
-    codec = Path(job.settings.codec.name)
-    settings = (
-        job.settings.with_values({"codec.name": str(codec.absolute())}) if codec.is_dir() else job.settings
-    )
+    """The job with absolute paths of what is read and written: a worker's working folder is another one."""
     return replace(
         job,
         todo=[replace(plan, part=plan.part.absolute()) for plan in job.todo],
         dataset=job.dataset.at(job.dataset.root.absolute()),
-        settings=settings,
     )
 
 
@@ -183,7 +147,9 @@ class _Foreman:
     def _hire(self, dealer: Any) -> None:
         number, self._hired = self._hired, self._hired + 1
         options = {**self.per_worker, "scheduling_strategy": "SPREAD", "max_restarts": 0}
-        actor: Any = ray.remote(Worker).options(**options).remote(number, self._run, self.job)
+        actor: Any = (
+            ray.remote(Worker).options(**options).remote(number, self._run, self.job, str(Path.cwd()))
+        )
         self._crew[actor.run.remote(dealer)] = number, actor
 
     def _look_after(self, dealer: Any) -> None:
