@@ -12,10 +12,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.__main__ import run_reporting
 from pipeline.errors import MissingPackage
 from pipeline.verbs.speak import add_model_arguments, open_from
+
+if TYPE_CHECKING:
+    from pipeline.llasa.speaking import Speaker
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -37,6 +41,14 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def open_warm(arguments: argparse.Namespace) -> Speaker:
+    """The speaker, compiled where it is to be, so that nobody on the page waits for that."""
+    speaker = open_from(arguments)
+    if arguments.compile:
+        speaker.warm_up()
+    return speaker
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until interrupted."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
@@ -47,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.ui import page
     from pipeline.ui.studio import Studio
 
-    studio = Studio(lambda: open_from(arguments), arguments.model or "sample")
+    studio = Studio(lambda: open_warm(arguments), arguments.model or "sample")
     built = page.build(studio, dataset=arguments.dataset, mode=arguments.normalise)
     page.serve(built, host=arguments.host, port=arguments.port, share=arguments.share)
     return 0

@@ -190,6 +190,19 @@ def test_the_whole_step_is_one_compiled_frame_that_is_never_compiled_again() -> 
         np.testing.assert_array_equal(said[0], speak(plain, [text], one)[0])
 
 
+@pytest.mark.usefixtures("fresh_dynamo")
+def test_after_warming_up_no_window_waits_for_the_compiler() -> None:
+    backend = Counting()
+    compiler = partial(compiling.compiled, device=torch.device("cpu"), backend=backend)
+    made = decoder(compiler=compiler)
+    end_bias(made, -100.0)
+    made.warm_up(prompter().tokens("a"), Sampling())
+    assert backend.graphs == 2  # windows of 256 and of all 512
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        assert len(speak(made, TEXTS[:1], Sampling(max_codes=300))[0]) == 300
+    assert backend.graphs == 2
+
+
 # inductor imports a module of torch's own that still uses torch.jit
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.usefixtures("fresh_dynamo")

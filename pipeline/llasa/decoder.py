@@ -121,6 +121,13 @@ class Decoder:
         self._prefill(slots, prompts, candidates)
         return Session(self, slots, limits, longest, candidates, [one.seed or 0 for one in seeded])
 
+    @torch.inference_mode()
+    def warm_up(self, prompt: Sequence[int], setting: Sampling) -> None:
+        """Take a step of one row with each window, so that nobody waits for the compiler later."""
+        session = self.start([prompt], [setting])
+        for window in sorted({*(one for one in WINDOWS if one < self.length), self.length}):
+            session.step_within(window)
+
     def _fill(self, slots: Slots, settings: Sequence[Sampling], limits: Sequence[int]) -> None:
         slots.step.zero_()
         slots.seen.zero_()
@@ -198,13 +205,16 @@ class Session:
     @torch.inference_mode()
     def advance(self, steps: int) -> bool:
         """Up to `steps` more codes a row. True when there is nothing more to say."""
-        decoder, slots = self._decoder, self._slots
         for _ in range(min(steps, max(self.limits) - self.steps)):
-            decoder.cache.aim(slots.positions, self._window())
-            decoder.run_step(slots, self._candidates)
-            self._position += 1
-            self.steps += 1
-        return self.steps >= max(self.limits) or bool(slots.finished.all())
+            self.step_within(self._window())
+        return self.steps >= max(self.limits) or bool(self._slots.finished.all())
+
+    def step_within(self, window: int) -> None:
+        """One step, reading the first `window` positions of the cache."""
+        self._decoder.cache.aim(self._slots.positions, window)
+        self._decoder.run_step(self._slots, self._candidates)
+        self._position += 1
+        self.steps += 1
 
     def codes(self) -> list[np.ndarray]:
         """What each request has said so far, uint16 of shape (codes,), in one transfer from the device."""

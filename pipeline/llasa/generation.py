@@ -57,6 +57,10 @@ class Generator(Protocol):
         """The codes of one request, in pieces, as they come."""
         ...
 
+    def warm_up(self, request: Request) -> None:
+        """Do now what the first request like this one would wait for."""
+        ...
+
 
 class LocalGenerator:
     """Generates on this machine, one batch at a time."""
@@ -114,6 +118,11 @@ class LocalGenerator:
                     yield codes[heard:]
                 heard, piece = len(codes), NEXT_PIECES
                 done = done or (watch is not None and not watch(heard))
+
+    def warm_up(self, request: Request) -> None:
+        """See `Generator`: compiles the decode step, where it is to be compiled."""
+        with self._lock:
+            self.decoder.warm_up(request.prompt, request.sampling)
 
     def _batch(self, requests: Sequence[Request], watch: Watch | None) -> list[Spoken]:
         with self._lock:

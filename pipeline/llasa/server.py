@@ -92,6 +92,9 @@ class ServerGenerator:
         if held:
             yield np.concatenate(held)
 
+    def warm_up(self, request: Request) -> None:
+        """See `Generator.warm_up`: that is the server's business."""
+
     def _pieces(self, request: Request, seed: int) -> Iterator[np.ndarray]:
         """Codes as the server sends them; a token's text may come in parts."""
         rest = ""

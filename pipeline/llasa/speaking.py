@@ -147,6 +147,10 @@ class Speaker:
                 break
         yield self._piece(script, np.empty(0, np.uint16), partial(stream.push, final=True), timings)
 
+    def warm_up(self) -> None:
+        """Compile what is to be compiled now, for one text at a time and the usual sampling."""
+        self.generator.warm_up(Request(self.prompter.tokens("a"), Sampling()))
+
     def voice_of_clip(self, path: Path, text: str, mode: str = "auto") -> Voice:
         """A recording and its transcript as a voice to go on from. UsageError when it cannot be used."""
         import torch
