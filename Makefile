@@ -70,16 +70,23 @@ env: .venv/all  ## the whole environment, extras and tools included
 	@$(INSTALL) --editable .
 	@touch $@
 
-.venv/tts .venv/validate: .venv/base
-	@echo "installing what the $(@F) stage needs"
-	@$(INSTALL) --editable '.[$(@F)]'
+.venv/tts: .venv/base
+	@echo "installing what speaking needs"
+	@$(INSTALL) --editable '.[tts]'
+	@touch $@
+
+# Resemblyzer asks for packages that clash with the others; only its weights are used.
+.venv/validate: .venv/base
+	@echo "installing what validation measures with"
+	@$(INSTALL) --editable '.[validate]'
+	@$(INSTALL) --no-deps Resemblyzer
 	@touch $@
 
 build/models/tiny.en.pt: tools/fetch_whisper.py | .venv/base
 	@echo "fetching the English speech recogniser that validation listens with"
 	@$(RUN) tools/fetch_whisper.py --to $@ && touch $@
 
-.venv/all: .venv/base
+.venv/all: .venv/validate
 	@echo "installing the extras and the tools that the tests need"
 	@$(INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@

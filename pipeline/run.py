@@ -123,7 +123,8 @@ def codec_marks(codec: Codec, settings: Settings) -> dict[str, Any]:
         "sample_rate": codec.sample_rate,
         "hop_length": codec.hop_length,
         "codebook_size": codec.codebook_size,
-        "precision": getattr(codec, "precision", "fp32"),
+        "extra_codes": codec.extra_codes,
+        "precision": codec.precision,
     }
 
 
@@ -155,8 +156,8 @@ def _settle(shard: _OpenShard, batch: Batch, codes: Codes, watcher: Watcher) -> 
     shard.rejections.update(batch.rejections)
     seconds, kept = 0.0, 0
     for clip, clip_codes in zip(batch.clips, codes, strict=True):
-        if clip_codes is None:
-            shard.rejections[clip.row] = _does_not_fit(shard, clip)
+        if clip_codes is None or len(clip_codes) == 0:
+            shard.rejections[clip.row] = _without_codes(shard, clip, fits=clip_codes is not None)
             continue
         shard.encoded[clip.row] = Encoded(clip.row, clip_codes, clip.sample_rate, clip.duration)
         seconds += clip.duration
@@ -164,10 +165,13 @@ def _settle(shard: _OpenShard, batch: Batch, codes: Codes, watcher: Watcher) -> 
     watcher.advanced(kept, len(batch.rejections) + len(batch.clips) - kept, seconds)
 
 
-def _does_not_fit(shard: _OpenShard, clip: Clip) -> Rejection:
+def _without_codes(shard: _OpenShard, clip: Clip, *, fits: bool) -> Rejection:
     row = shard.utterances[clip.row - shard.plan.first_row]
-    detail = f"{clip.duration:.1f} s do not fit into the device's memory even alone"
-    return Rejection(row["id"], row["audio"], Reason.OUT_OF_MEMORY, detail)
+    reason = Reason.TOO_SHORT if fits else Reason.OUT_OF_MEMORY
+    detail = f"{clip.duration:.3f} s " + (
+        "are shorter than one code" if fits else "do not fit into the device's memory even alone"
+    )
+    return Rejection(row["id"], row["audio"], reason, detail)
 
 
 def _table(shard: _OpenShard, columns: list[str]) -> pa.Table:

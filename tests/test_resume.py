@@ -255,3 +255,21 @@ def test_too_many_rejections_are_an_exit_status_of_their_own_after_all_work_is_d
             run(tmp_path / "out", corpus, **{"limits.max_reject_rate": 0.05})
         assert raised.value.exit_status == 3
     assert sum(state.rows for state in Dataset(tmp_path / "out").states()) == CLIPS
+
+
+def test_a_state_says_which_codec_made_its_codes_and_how_exactly(tmp_path, corpus, monkeypatch):
+    half = FakeCodec(precision="bf16", licence="CC-BY-NC-4.0")
+    monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: half)
+    (codec,) = run(tmp_path / "out", corpus)["codecs"]
+    assert (codec["precision"], codec["licence"], codec["extra_codes"]) == ("bf16", "CC-BY-NC-4.0", 1)
+
+
+def test_a_clip_too_short_for_one_code_is_rejected_not_written_empty(tmp_path, corpus, monkeypatch):
+    class Coarse(FakeCodec):
+        def encode(self, waveforms, lengths):
+            return [codes[: len(codes) - 8] for codes in super().encode(waveforms, lengths)]
+
+    monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: Coarse())
+    stats = run(tmp_path / "out", corpus)
+    assert stats["reasons"]["too_short"] > 0
+    assert min(len(c) for table in Dataset(tmp_path / "out").tables(["code"]) for c in table["code"]) > 0

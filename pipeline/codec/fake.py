@@ -34,6 +34,7 @@ class FakeCodec:
     fingerprint: str = "fake"
     sample_rate: int = 16000
     hop_length: int = 320
+    precision: str = "fp32"
     extra_codes: int = 1
     codebook_size: int = 65536
     output_sample_rate: int = 16000

@@ -23,6 +23,8 @@ from pipeline.codec.reference import Reference
 from pipeline.codec.runners import BatchRunner, CpuRunner, Part, Runner, Wait
 from pipeline.codec.shapes import widened
 
+PRECISIONS = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -66,6 +68,7 @@ class NativeCodec:
         self.name, self.licence, self.fingerprint = identity.name, identity.licence, identity.fingerprint
         self.sample_rate = int(extractor.sampling_rate)
         self.output_sample_rate, self.extra_codes = family.output_rate, family.extra_codes
+        self.precision = PRECISIONS[half]
         self.hop_length = int(np.prod(model.config.downsampling_ratios))
         self.codebook_size = int(np.prod(model.config.quantization_levels))
         self.reference = Reference(model, extractor)

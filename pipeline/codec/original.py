@@ -44,6 +44,7 @@ class OriginalCodec:
     sample_rate = 16_000
     output_sample_rate = 16_000
     hop_length = 320
+    precision = "fp32"
     extra_codes = 1
     codebook_size = 65_536
 

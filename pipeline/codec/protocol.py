@@ -28,6 +28,7 @@ class Codec(Protocol):
     fingerprint: str  # of weights and configuration; changes when codes may change
     sample_rate: int  # Hz
     hop_length: int  # samples a code
+    precision: str  # of the encoders: fp32, which is exact, or bf16, fp16
     extra_codes: int  # n samples have n // hop_length + extra_codes codes: 1, and 0 for NeuCodec
     codebook_size: int
     output_sample_rate: int  # Hz of what `decode` makes: 24,000 for NeuCodec
