@@ -267,7 +267,7 @@ def test_a_state_says_which_codec_made_its_codes_and_how_exactly(tmp_path, corpu
 def test_a_clip_too_short_for_one_code_is_rejected_not_written_empty(tmp_path, corpus, monkeypatch):
     class Coarse(FakeCodec):
         def encode(self, waveforms, lengths):
-            return [codes[: len(codes) - 8] for codes in super().encode(waveforms, lengths)]
+            return [codes[8:] for codes in super().encode(waveforms, lengths)]
 
     monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: Coarse())
     stats = run(tmp_path / "out", corpus)
