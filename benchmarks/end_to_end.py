@@ -21,8 +21,8 @@ from transformers import AutoFeatureExtractor, Xcodec2Model
 
 from benchmarks.common import save, seconds
 from pipeline.audio import decode
-from pipeline.codec.checkpoint import find
 from pipeline.claims import claimed
+from pipeline.codec.checkpoint import find
 from pipeline.config import Settings
 from pipeline.create import create
 from pipeline.shards import Dataset

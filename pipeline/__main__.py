@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pipeline.errors import PipelineError
 
-VERBS = {  # verb: what it does. Its module is pipeline.verbs.VERB, with add_arguments(parser) and run(arguments)
+VERBS = {  # verb: what it does; its module pipeline.verbs.VERB has add_arguments(parser) and run(arguments)
     "create": "audio and transcripts to a dataset of text and codes",
     "plan": "read the corpus, probe the audio and write the manifest, without encoding",
     "status": "how far a dataset is; --verify checks every file against its checksum",

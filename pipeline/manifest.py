@@ -1,7 +1,7 @@
 """The manifest: every utterance of the corpus, one Parquet row each, in order, one row group a shard.
 
 `manifest/part-00000.parquet` begins the first plan; each time the corpus grows, parts are added and older
-ones stay as they are. A part's metadata lists its shards with a digest of their rows: what each was made from.
+ones stay as they are. A part's metadata lists its shards with a digest of their rows.
 """
 
 from __future__ import annotations

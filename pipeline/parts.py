@@ -79,7 +79,8 @@ def create_part(
 ) -> dict[str, Any] | None:
     """Make the shards of `part`. Returns what `stats.json` says if that finished the dataset, else None.
 
-    `finish` is called when the dataset is finished, before other parts may see that. Raises as `create.create`; UsageError also when the same part is being made elsewhere.
+    `finish` is called when the dataset is finished, before other parts may see that. Raises as
+    `create.create`; UsageError also when the same part is being made elsewhere.
     """
     say(f"{part} (by {part.told_by})")
     with claimed_part(root, part, say) as claim:
