@@ -15,7 +15,7 @@ from typing import Any
 from pipeline import rows
 from pipeline.config import Settings
 from pipeline.corpus import open_corpus
-from pipeline.errors import TooManyRejected
+from pipeline.errors import PipelineError, TooManyRejected
 from pipeline.files import write_text
 from pipeline.manifest import Manifest, ShardPlan
 from pipeline.output import clean, settle, unfinished
@@ -90,9 +90,22 @@ def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = F
     todo = unfinished(planned.dataset, planned.manifest, retry_rejected=retry_rejected)
     if todo:
         make(planned, todo, settings, say)
+        clean(root)  # what workers that were lost left
+        _all_done(planned)
     elif (root / "stats.json").exists():
         say("finished before: nothing to do")
     return close(planned.dataset, settings, changed=bool(todo))
+
+
+def _all_done(planned: Planned) -> None:
+    """PipelineError for a shard that is not done though it was made.
+
+    A worker that was given up, on a node that only could not be reached, may have begun it again since.
+    """
+    if left := unfinished(planned.dataset, planned.manifest):
+        raise PipelineError(
+            f"shard {left[0].shard} was taken back while it was made: run the same command again"
+        )
 
 
 def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
 from pipeline.create import create
 from pipeline.engines import engine
-from pipeline.errors import MissingPackage, UsageError
+from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.parts import beside_others, create_part, part_of
 from pipeline.shards import Dataset
 
@@ -175,3 +175,9 @@ def test_an_engine_that_is_not_there_or_not_installed_is_told_in_one_sentence(mo
     monkeypatch.delitem(sys.modules, "pipeline.engines.ray", raising=False)
     with pytest.raises(MissingPackage, match=r"--engine ray needs the package ray: .*\[ray\]"):
         engine("ray")
+
+
+def test_a_run_after_which_a_shard_is_not_done_says_so(tmp_path, corpus, monkeypatch):
+    monkeypatch.setattr("pipeline.engines.engine", lambda name: lambda job, watcher, say: None)
+    with pytest.raises(PipelineError, match="shard 0 was taken back"):
+        make(tmp_path / "out", settings_for(corpus))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -49,6 +50,7 @@ def cluster():
         yield cluster
         ray.shutdown()
         cluster.shutdown()
+        gc.collect()  # what Ray left open is closed while its warnings are not errors
 
 
 @pytest.fixture

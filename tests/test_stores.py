@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import itertools
 import os
@@ -11,9 +12,11 @@ import signal
 import subprocess
 import sys
 import tarfile
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import fsspec
 import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for, timeless
 
@@ -56,6 +59,10 @@ def server():
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         yield server
     server.stop()
+    with warnings.catch_warnings():  # connections that are still open are closed here, not in a later test
+        warnings.simplefilter("ignore", ResourceWarning)
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
+        gc.collect()
 
 
 @pytest.fixture
