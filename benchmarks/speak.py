@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pipeline.devices import pick_device
 from pipeline.errors import UsageError
 from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.compiling import as_it_is, compiled
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    device = loading.pick_device("auto")
+    device = pick_device("auto")
     shapes = arguments.shape or (["sample"] if device.type == "cpu" else ["1b", "3b"])
     ceiling = copy_rate(device)
     report = {

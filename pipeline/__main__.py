@@ -6,7 +6,9 @@ import argparse
 import importlib
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import TextIO
 
 from pipeline.errors import PipelineError
 
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run_reporting(command: object) -> int:
     """Call `command()`, turning the user's errors into one line and an exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    warnings.showwarning = _note
     try:
         return int(command())  # type: ignore[operator]
     except PipelineError as error:
@@ -49,6 +52,17 @@ def run_reporting(command: object) -> int:
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED
+
+
+def _note(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    print(f"note: {message}", file=sys.stderr)
 
 
 def _interrupt(signum: int, frame: object) -> None:

@@ -71,6 +71,7 @@ class Ramp:
     codebook_size = CODEBOOK
     hop = 320
     sample_rate = 16_000
+    output_sample_rate = 16_000
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [self._sound(one) for one in codes]

@@ -132,5 +132,5 @@ def test_bf16_on_a_cpu_is_float32_with_a_notice() -> None:
 
 
 def test_the_licence_comes_from_the_model_card() -> None:
-    assert load(CodecSettings(device="cpu")).licence == "apache-2.0"
-    assert load(CodecSettings(device="cpu", licence="mine")).licence == "mine"
+    assert load(CodecSettings(name=str(SAMPLE), device="cpu")).licence == "apache-2.0"
+    assert load(CodecSettings(name=str(SAMPLE), device="cpu", licence="mine")).licence == "mine"

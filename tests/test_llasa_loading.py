@@ -10,6 +10,7 @@ import pytest
 import torch
 from llasa_helpers import CODEBOOK, prompter, tokenizer
 
+from pipeline.devices import pick_device
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.generation import LocalGenerator, Request
@@ -125,7 +126,7 @@ def test_settings_that_do_not_exist_are_refused() -> None:
     with pytest.raises(UsageError, match="--quantize is 'int2'; it must be one of int8, int4"):
         ModelSettings(quantize="int2")
     with pytest.raises(UsageError, match="no device 'tpu9'"):
-        loading.pick_device("tpu9")
+        pick_device("tpu9")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ from pipeline.codec.original import OriginalCodec, load_original_package
 from pipeline.codec.original_weights import load_original
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
+from pipeline.devices import pick_device
 from pipeline.errors import UsageError
 
 XCODEC2 = Family(edge=160, extra_codes=1, output_rate=16_000)
@@ -96,21 +97,6 @@ def load_extractor(found: Checkpoint, extractor_class: Any) -> Any:
     if (found.folder / checkpoint.EXTRACTOR).is_file():
         return extractor_class.from_pretrained(found.folder)
     return extractor_class()
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N` to a device. UsageError when it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"no device {name!r}: give auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(
-            f"no device {name}: this machine shows {torch.cuda.device_count()} CUDA GPUs; try --device auto"
-        )
-    return device
 
 
 @contextmanager

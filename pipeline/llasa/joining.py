@@ -25,7 +25,8 @@ class SpeechCodec(Protocol):
 
     name: str
     fingerprint: str
-    sample_rate: int
+    sample_rate: int  # Hz of what it encodes
+    output_sample_rate: int  # Hz of what it decodes to
     codebook_size: int
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:

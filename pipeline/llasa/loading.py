@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from pipeline.devices import pick_device
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention
 from pipeline.llasa.layout import Layout, read_layout
@@ -103,19 +104,6 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
         if _is_adapter(name):
             return load_tokenizer(_base_of(name))
         raise _not_found(name, "tokenizer") from error
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N` to a device. UsageError when it is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"no device {name!r}: give auto, cpu, cuda or cuda:N") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UsageError(f"no device {name}: this machine shows {torch.cuda.device_count()} CUDA GPUs")
-    return device
 
 
 def pick_dtype(bf16: bool, device: torch.device) -> torch.dtype:

@@ -87,7 +87,7 @@ class Speaker:
 
     def __init__(self, generator: Generator, prompter: Prompter, codec: SpeechCodec) -> None:
         self.generator, self.prompter, self.codec = generator, prompter, codec
-        self.sample_rate: int = getattr(codec, "output_sample_rate", codec.sample_rate)
+        self.sample_rate: int = codec.output_sample_rate
 
     def speak(
         self,
