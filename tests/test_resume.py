@@ -11,6 +11,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 
 import datasets
@@ -79,6 +80,7 @@ def killed_after(seconds: float, work: Callable[[], object]) -> bool:
     child = os.fork()
     if child == 0:
         os.setsid()  # so that its loader workers can be killed with it, as on a lost machine
+        forkserver._forkserver.__init__()  # the server that it has inherited is not its child
         status = 1
         try:
             work()
