@@ -55,7 +55,7 @@ def test_a_stage_does_not_import_another(path):
 def test_a_library_is_imported_by_its_room_alone(path):
     for name in imports(path):
         owner = OWNERS.get(name.split(".")[0])
-        assert owner is None or module(path).startswith(owner), f"{module(path)} imports {name}"
+        assert owner is None or f"{module(path)}.".startswith(f"{owner}."), f"{module(path)} imports {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module)
