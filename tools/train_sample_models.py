@@ -20,7 +20,7 @@ from sample_models import codec, codec_training, crops, llasa_data, llasa_traini
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CODEC_STEPS = 3500
-LLASA_STEPS = 1500
+LLASA_STEPS = 800
 
 
 def train_codec(arguments: argparse.Namespace) -> None:
@@ -39,8 +39,7 @@ def train_llasa(arguments: argparse.Namespace) -> None:
     root = prompts.fetch(arguments.build)
     training, _ = prompts.split(prompts.load(root))
     run = llasa_training.LlasaRun(steps=arguments.steps or LLASA_STEPS, seed=arguments.seed)
-    codebook = codec.codebook_size()
-    tokenizer = llasa_training.tokenizer_for([prompt.text for prompt in training], codebook)
+    tokenizer = llasa_training.tokenizer_for(codec.codebook_size())
     tokenizer.save_pretrained(arguments.build / "tokenizer")
     dataset = llasa_data.make_dataset(training, root, arguments.build, arguments.output / "codec")
     samples = llasa_data.export(dataset, arguments.build / "tokenizer", arguments.build)

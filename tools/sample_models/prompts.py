@@ -58,13 +58,13 @@ def read_g722(path: Path) -> np.ndarray:
 
 
 def read_texts(path: Path) -> dict[str, str]:
-    """Texts by prompt name; entries that describe a tone or a noise, `[beep]`, are left out."""
+    """Texts by prompt name; entries that describe a sound, `[beep]` or `(silence)`, are left out."""
     texts: dict[str, str] = {}
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             name, colon, text = line.strip().partition(": ")
             text = re.sub(r"\s+", " ", text.replace("...", "")).strip()
-            if colon and not name.startswith(";") and "[" not in text and re.search(r"\w", text):
+            if colon and name[0] != ";" and not re.search(r"[\[(]", text) and re.search(r"\w", text):
                 texts[name] = text
     return texts
 

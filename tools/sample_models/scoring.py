@@ -44,12 +44,16 @@ def score_all(training: list[Prompt], held_out: list[Prompt], models: Path, hear
     result: dict[str, Any] = {"codec": _rounded(asdict(scores.score_pairs(judge, sources, made, texts)))}
     if (models / "llasa").exists():
         speaker = open_speaker(ModelSettings(name=str(models / "llasa"), max_tokens=1024), codec)
-        spoken = {"trained": spoken_texts.trained(training), "recombined": list(spoken_texts.RECOMBINED)}
+        spoken = {
+            "trained texts": spoken_texts.trained(training, several=False),
+            "trained texts of several sentences": spoken_texts.trained(training, several=True),
+            "recombined texts": list(spoken_texts.RECOMBINED),
+        }
         for title, wanted in spoken.items():
             speeches = speaker.speak(wanted, sampling=Sampling(seed=SEED, max_codes=500))
             names = [str(number) for number in range(len(wanted))]
             _keep(heard / title, names, [speech.waveform for speech in speeches])
-            result[f"llasa, {title} texts"] = _spoken(judge, speeches, wanted)
+            result[f"llasa, {title}"] = _spoken(judge, speeches, wanted)
     return result
 
 
