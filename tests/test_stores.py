@@ -14,6 +14,7 @@ import sys
 import tarfile
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import forkserver
 from pathlib import Path
 
 import fsspec
@@ -57,7 +58,9 @@ def server():
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             patch.setenv(name, "testing")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        forkserver._forkserver._stop()  # loader workers get the environment that their server started with
         yield server
+    forkserver._forkserver._stop()
     server.stop()
     with warnings.catch_warnings():  # connections that are still open are closed here, not in a later test
         warnings.simplefilter("ignore", ResourceWarning)
