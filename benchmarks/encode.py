@@ -30,7 +30,7 @@ from pipeline.codec.loading import XCODEC2, load_extractor, load_model
 from pipeline.codec.native import Identity, NativeCodec
 
 RATE = 16_000
-SAMPLE = "data/sample/codec-random"
+SAMPLE = "data/sample/codec"
 MEDIAN, SPREAD, SHORTEST, LONGEST = 5.0, 0.6, 1.0, 25.0  # seconds; deviation of the logarithm
 NOT_MEASURED = "not measured: no GPU was at hand, nothing here says how fast the codec is on one"
 Way = Callable[[list[Tensor]], list[np.ndarray]]
