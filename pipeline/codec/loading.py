@@ -6,10 +6,7 @@ Every failure that a user can mend is one sentence, said before anything heavy i
 
 from __future__ import annotations
 
-import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,7 +16,6 @@ from transformers import (
     Xcodec2FeatureExtractor,
     Xcodec2Model,
 )
-from transformers.utils import logging as transformers_logging
 
 from pipeline.codec import checkpoint
 from pipeline.codec.checkpoint import Checkpoint
@@ -30,6 +26,7 @@ from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.devices import pick_device
 from pipeline.errors import UsageError
+from pipeline.quiet import quiet
 
 XCODEC2 = Family(edge=160, extra_codes=1, output_rate=16_000)
 NEUCODEC = Family(edge=0, extra_codes=0, output_rate=24_000)
@@ -97,21 +94,6 @@ def load_extractor(found: Checkpoint, extractor_class: Any) -> Any:
     if (found.folder / checkpoint.EXTRACTOR).is_file():
         return extractor_class.from_pretrained(found.folder)
     return extractor_class()
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without transformers' progress bar and the hub's retries: what fails is said in one sentence here."""
-    hub, shown = logging.getLogger("huggingface_hub"), transformers_logging.is_progress_bar_enabled()
-    before = hub.level
-    hub.setLevel(logging.ERROR)
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        hub.setLevel(before)
-        if shown:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def half_precision(wanted: bool, device: torch.device) -> torch.dtype | None:

@@ -17,6 +17,7 @@ from pipeline.devices import pick_device
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention
 from pipeline.llasa.layout import Layout, read_layout
+from pipeline.quiet import quiet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = ("data/sample/llasa", "data/sample/llasa-random")  # the first that is there is the default
@@ -170,9 +171,10 @@ def _load_merged(name: str, settings: ModelSettings, dtype: torch.dtype, device:
     spread = settings.device == "auto" and device.type == "cuda"
     placed = {"dtype": dtype, "device_map": "auto" if spread else str(device), "revision": settings.revision}
     try:
-        if not _is_adapter(name):
-            return AutoModelForCausalLM.from_pretrained(name, **placed)
-        return _adapted(name, placed)
+        with quiet():
+            if not _is_adapter(name):
+                return AutoModelForCausalLM.from_pretrained(name, **placed)
+            return _adapted(name, placed)
     except (OSError, ValueError) as error:
         raise _not_found(name, "model") from error
 
