@@ -135,7 +135,7 @@ def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) 
         dataset=planned.dataset,
         source=planned.corpus.source,
         settings=settings,
-        columns=_columns(planned),
+        columns=done[0].columns if done else _columns(planned.manifest),
         made_with=done[0].codec["fingerprint"] if done else None,
         open_codec=partial(protocol.open_codec, decoder=False),
     )
@@ -143,12 +143,9 @@ def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) 
         engine(settings.run.engine)(job, progress, say)
 
 
-def _columns(planned: Planned) -> list[str]:
-    """Columns of every shard: those of the shards there, else what the corpus has."""
-    done = planned.dataset.states()
-    if done:
-        return done[0].columns
-    missing = planned.manifest.columns_without_values(rows.OPTIONAL)
+def _columns(manifest: Manifest) -> list[str]:
+    """Columns of the first shard, and so of all that follow: what the corpus has."""
+    missing = manifest.columns_without_values(rows.OPTIONAL)
     return [name for name in rows.SCHEMA.names if name not in missing]
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 import pytest
+from engine_helpers import CLIPS, build_corpus, settings_for
 
 from pipeline import rows
 from pipeline.claims import claimed
@@ -29,7 +30,6 @@ from pipeline.manifest import Manifest, ShardPlan
 from pipeline.shards import Dataset
 
 FORMATS = ("jsonl", "arrow", "parquet")
-CLIPS = 24
 KILLS = 10
 
 
@@ -42,20 +42,12 @@ def fake_codec(monkeypatch):
 
 @pytest.fixture
 def corpus(tmp_path, make_clip) -> dict[str, str]:
-    lines = []
-    for i in range(CLIPS):
-        make_clip(f"u{i:02d}.wav", seconds=0.1 + 0.07 * (i % 9), rate=(16000, 22050, 8000)[i % 3])
-        lines.append(f"u{i:02d}:text {i}: with a colon\n")
-    (tmp_path / "audio" / "broken.wav").write_bytes(b"RIFF....WAVE")
-    (tmp_path / "text.txt").write_text("".join([*lines, "broken:broken audio\n", "gone:no audio\n"]))
-    return {"corpus.audio": str(tmp_path / "audio"), "corpus.text": str(tmp_path / "text.txt")}
+    return build_corpus(tmp_path, make_clip)
 
 
 def run(root: Path, corpus: dict[str, str], **values: object) -> dict:
-    small = {"output.shard_size": 5, "load.batch_seconds": 2.0, "load.num_workers": 0}
-    settings = Settings().with_values({**small, **corpus, **values})
     with claimed(root):
-        return create(root, settings, lambda line: None)
+        return create(root, settings_for(corpus, **values), lambda line: None)
 
 
 def content(root: Path) -> dict[str, bytes]:
