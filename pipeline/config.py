@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -234,6 +234,18 @@ def changes_results(key: str) -> bool:
     """Whether the dotted key is part of the fingerprint."""
     extra = dict(all_keys())[key].json_schema_extra
     return isinstance(extra, dict) and extra.get("results") is True
+
+
+def assigned(assignments: Iterable[str], listed: str = "") -> dict[str, str]:
+    """What `--set KEY=VALUE` says, by dotted key. UsageError lists the keys that begin with `listed`."""
+    known, values = dict(all_keys()), {}
+    for assignment in assignments:
+        key, separator, value = assignment.partition("=")
+        if not separator or key not in known:
+            names = ", ".join(name for name in known if name.startswith(listed))
+            raise UsageError(f"--set {assignment}: expected KEY=VALUE; the keys are {names}")
+        values[key] = value
+    return values
 
 
 def load(path: Path | str | None) -> Settings:

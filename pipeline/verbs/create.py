@@ -86,12 +86,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     }
     if arguments.audio is not None:
         values |= {"corpus.audio": arguments.audio, "corpus.text": arguments.text}
-    for assignment in arguments.set:
-        key, separator, value = assignment.partition("=")
-        if not separator or key not in dict(config.all_keys()):
-            known = ", ".join(dict(config.all_keys()))
-            raise UsageError(f"--set {assignment}: expected KEY=VALUE; the keys are {known}")
-        values[key] = value
+    values |= config.assigned(arguments.set)
     settings = config.load(arguments.config or DEFAULT_CONFIG).with_values(values)
     if settings.corpus.audio is None:
         raise UsageError("no corpus: give AUDIO_DIR and TEXT_FILE, or corpus.audio in the configuration")

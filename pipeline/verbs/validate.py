@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import config
 from pipeline.config import Settings
-from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeline.shards import Dataset
@@ -76,12 +75,8 @@ def settings_of(arguments: argparse.Namespace, dataset: Dataset) -> Settings:
         values |= {"corpus.audio": arguments.audio}
     if arguments.text is not None:
         values |= {"corpus.text": arguments.text}
-    for assignment in arguments.set:
-        key, separator, value = assignment.partition("=")
-        if not separator or key not in dict(config.all_keys()):
-            known = ", ".join(name for name, _ in config.all_keys() if name.startswith("validation."))
-            raise UsageError(f"--set {assignment}: expected KEY=VALUE; the keys are {known}")
-        values[key] = None if value == "null" else value
+    given = config.assigned(arguments.set, listed="validation.")
+    values |= {key: None if value == "null" else value for key, value in given.items()}
     return settings.with_values(values)
 
 
