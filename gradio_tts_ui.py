@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.__main__ import run_reporting
+from pipeline.cli.speak import add_model_arguments, open_from
 from pipeline.errors import MissingPackage
-from pipeline.verbs.speak import add_model_arguments, open_from
 
 if TYPE_CHECKING:
     from pipeline.llasa.speaking import Speaker

@@ -21,12 +21,12 @@ import torchaudio
 from transformers import AutoFeatureExtractor, Xcodec2Model
 
 from benchmarks.common import save, seconds
-from pipeline.audio import decode
-from pipeline.claims import claimed
+from pipeline.audio.decode import decode
+from pipeline.build.create import create
 from pipeline.codec.checkpoint import find
 from pipeline.config import Settings
-from pipeline.create import create
-from pipeline.shards import Dataset
+from pipeline.dataset.shards import Dataset
+from pipeline.storage.claims import claimed
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 SOUNDFILE = {".wav", ".flac", ".mp3", ".ogg", ".opus"}  # what the plain loop's reader can open

@@ -21,14 +21,14 @@ import numpy as np
 
 from benchmarks.common import save
 from benchmarks.validate import make
-from pipeline.llasa.layout import read_layout
+from pipeline.dataset.shards import Dataset
+from pipeline.export.formats import FORMATS, export
+from pipeline.export.splits import nothing
 from pipeline.llasa.prompt import Prompter
 from pipeline.llasa.tiny import build_tokenizer
-from pipeline.prompt import DATE
-from pipeline.publish.exports import FORMATS, export
-from pipeline.publish.splits import nothing
-from pipeline.publish.tokens import Tokens, read_tokens
-from pipeline.shards import Dataset
+from pipeline.llasa_format.layout import read_layout
+from pipeline.llasa_format.prompt import DATE
+from pipeline.llasa_format.tokenizer import Tokens, read_tokens
 
 WIDTH = 2048  # tokens a row
 

@@ -26,10 +26,10 @@ import torch
 import torchaudio
 
 from benchmarks.common import save
-from pipeline.audio import decode, resample
+from pipeline.audio.decode import decode, resample
+from pipeline.audio.source import FolderSource
 from pipeline.config import LimitSettings, LoadSettings
 from pipeline.loader import Request, load, plan_batches
-from pipeline.source import FolderSource
 from pipeline.utterance import Utterance
 
 TARGET_RATE = 16000

@@ -15,9 +15,9 @@ import numpy as np
 import soundfile
 
 from benchmarks.common import save, seconds
+from pipeline.build.plan import plan
 from pipeline.config import CorpusSettings, LimitSettings
 from pipeline.corpus import open_corpus
-from pipeline.plan import plan
 
 FILES_A_FOLDER = 1000
 

@@ -29,16 +29,16 @@ import ray
 import soundfile
 
 from benchmarks.common import save
-from pipeline.claims import claimed
+from pipeline.build.create import Planned, make, make_plan
+from pipeline.build.engines.job import Job
+from pipeline.build.engines.ray import Worker
+from pipeline.build.engines.shard_queue import Dealer
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
-from pipeline.create import Planned, make, make_plan
-from pipeline.engines.dealer import Dealer
-from pipeline.engines.job import Job
-from pipeline.engines.ray import Worker
-from pipeline.manifest import Manifest, ShardPlan
-from pipeline.places import place, store
-from pipeline.rows import SCHEMA
+from pipeline.dataset.manifest import Manifest, ShardPlan
+from pipeline.dataset.rows import SCHEMA
+from pipeline.storage.claims import claimed
+from pipeline.storage.paths import place, store
 
 CLIPS_A_SHARD = 4
 THREADS = 16  # workers a process

@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline.devices import pick_device
 from pipeline.errors import UsageError
 from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.compiling import as_it_is, compiled
 from pipeline.llasa.decoder import Decoder
-from pipeline.llasa.layout import Layout, read_layout
 from pipeline.llasa.prompt import Prompter
 from pipeline.llasa.sampling import Sampling
+from pipeline.llasa_format.layout import Layout, read_layout
+from pipeline.runtime import pick_device
 
 RESULTS = Path(__file__).parent / "results"
 SAMPLE = "data/sample/llasa-random"

@@ -24,11 +24,11 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 
-from pipeline import rows
 from pipeline.config import Settings, ValidationSettings
-from pipeline.manifest import Manifest, write_part
-from pipeline.shards import Dataset, ShardFiles, write_shard
-from pipeline.validate.scan import Scanner
+from pipeline.dataset import rows
+from pipeline.dataset.manifest import Manifest, write_part
+from pipeline.dataset.shards import Dataset, ShardFiles, write_shard
+from pipeline.validate.rows.scan import Scanner
 from pipeline.validate.suspects import Suspects
 
 SHARD = 5_000

@@ -12,7 +12,7 @@ from typing import TextIO
 
 from pipeline.errors import PipelineError
 
-VERBS = {  # verb: what it does; its module pipeline.verbs.VERB has add_arguments(parser) and run(arguments)
+VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(parser) and run(arguments)
     "create": "audio and transcripts to a dataset of text and codes",
     "plan": "read the corpus, probe the audio and write the manifest, without encoding",
     "status": "how far a dataset is; --verify checks every file against its checksum",
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for verb, summary in VERBS.items():
         verb_parser = verbs.add_parser(verb, help=summary, description=summary)
         if given and given[0] == verb:
-            module = importlib.import_module(f"pipeline.verbs.{verb.replace('-', '_')}")
+            module = importlib.import_module(f"pipeline.cli.{verb.replace('-', '_')}")
             module.add_arguments(verb_parser)
             verb_parser.set_defaults(run=module.run)
     parsed = parser.parse_args(given)

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import soundfile
 
-from pipeline.source import FolderSource
+from pipeline.audio.source import FolderSource
 
 SOUNDFILE_FORMS = {  # file name: format and subtype of libsndfile
     "u8.wav": ("WAV", "PCM_U8"),

@@ -7,8 +7,8 @@ import json
 import torch
 from codec_helpers import xcodec2
 
-from pipeline.codec.activation import plain
-from pipeline.codec.triton_activation import fused
+from pipeline.codec.activation.plain import plain
+from pipeline.codec.activation.triton import fused
 
 WIDTHS = {1_100: [1_100, 1, 2, 7, 1_023, 1_025], 40: [40, 13]}
 

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from pipeline.claims import claimed
+from pipeline.build.create import create
 from pipeline.config import Settings
-from pipeline.create import create
+from pipeline.storage.claims import claimed
 
 CLIPS = 24
 SMALL = {"output.shard_size": 5, "load.batch_seconds": 2.0, "load.num_workers": 0}

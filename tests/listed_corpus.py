@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.source import FolderSource
+from pipeline.audio.source import FolderSource
 from pipeline.utterance import Rejection, Utterance
 
 

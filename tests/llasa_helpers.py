@@ -12,9 +12,9 @@ import torch
 from pipeline.llasa import attention, tiny
 from pipeline.llasa.compiling import as_it_is
 from pipeline.llasa.decoder import Decoder, Session
-from pipeline.llasa.layout import Layout, read_layout
 from pipeline.llasa.prompt import Prompter
 from pipeline.llasa.sampling import Sampling
+from pipeline.llasa_format.layout import Layout, read_layout
 
 torch.set_num_threads(1)  # models this small only lose by waiting for a second thread
 CODEBOOK = 64

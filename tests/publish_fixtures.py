@@ -12,8 +12,9 @@ from publish_helpers import ROWS, Waits, llama_tokenizer, make_dataset
 from publish_hub import TOKEN, Hub
 from publish_hub_server import serving
 
-from pipeline.publish import packing, tokens
-from pipeline.shards import Dataset
+from pipeline.dataset.shards import Dataset
+from pipeline.llasa_format import tokenizer as llasa_tokenizer
+from pipeline.publish import packing
 
 
 @pytest.fixture
@@ -60,5 +61,5 @@ def tokenizer_folder(tokenizer: Any, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="module")
 def tokenizers_loaded_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "load_tokenizer", functools.cache(tokens.load_tokenizer))
+        patch.setattr(llasa_tokenizer, "load_tokenizer", functools.cache(llasa_tokenizer.load_tokenizer))
         yield

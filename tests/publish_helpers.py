@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 
-from pipeline import manifest
 from pipeline.config import Settings
-from pipeline.llasa.layout import MARKERS
+from pipeline.dataset import manifest
+from pipeline.dataset.manifest import write_part
+from pipeline.dataset.rows import SCHEMA, schema
+from pipeline.dataset.shards import Dataset, ShardFiles, write_shard
 from pipeline.llasa.tiny import CHAT_TEMPLATE, CODE_PATTERN
-from pipeline.manifest import write_part
-from pipeline.rows import SCHEMA, schema
-from pipeline.shards import Dataset, ShardFiles, write_shard
+from pipeline.llasa_format.layout import MARKERS
 from pipeline.utterance import Reason, Rejection
 
 CODEC = {

@@ -11,7 +11,7 @@ import numpy as np
 from publish_helpers import ROWS
 
 from pipeline.__main__ import main
-from pipeline.prompt import INSTRUCTION, neutralise
+from pipeline.llasa_format.prompt import INSTRUCTION, neutralise
 
 START, END, TEXT_START, TEXT_END = 128260, 128261, 128258, 128259
 FIRST_CODE = 128264

@@ -16,7 +16,7 @@ from audio_helpers import AV_FORMS, FORMS, LOSSLESS, cut, speechlike, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio import AudioError, decode, probe, resample
+from pipeline.audio.decode import AudioError, decode, probe, resample
 from pipeline.utterance import Reason
 
 RATE = 48000

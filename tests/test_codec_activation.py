@@ -14,8 +14,9 @@ from codec_helpers import ROOT, xcodec2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.codec import cpu_activation, semantic
-from pipeline.codec.activation import fastest_activation, plain
+from pipeline.codec import semantic
+from pipeline.codec.activation import cpu as cpu_activation
+from pipeline.codec.activation.plain import fastest_activation, plain
 from pipeline.codec.masking import hold_past, zero_past
 
 CPU = torch.device("cpu")
@@ -93,7 +94,7 @@ def test_the_triton_kernel_compiles_for_an_h200_without_one(dtype: str, precisio
     triton = pytest.importorskip("triton")
     from triton.backends.compiler import GPUTarget
 
-    from pipeline.codec import triton_activation as kernel
+    from pipeline.codec.activation import triton as kernel
 
     sizes = {name: getattr(kernel, name) for name in ("TILE", "REACH", "INPUTS", "PLACES", "TILES")}
     constants = {**sizes, "PRECISION": precision}

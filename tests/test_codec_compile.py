@@ -7,9 +7,9 @@ from codec_helpers import codec, padded, sound, xcodec2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.codec.activation import plain
+from pipeline.codec.activation.plain import plain
 from pipeline.codec.encoder import BatchEncoder
-from pipeline.codec.features import LogMel
+from pipeline.codec.log_mel import LogMel
 from pipeline.codec.shapes import step_up, widened
 
 

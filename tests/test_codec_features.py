@@ -11,7 +11,7 @@ from torch import Tensor
 from torchaudio.compliance.kaldi import fbank
 
 from pipeline.codec import is_out_of_memory
-from pipeline.codec.features import MELS, PADDING, LogMel, _statistics
+from pipeline.codec.log_mel import MELS, PADDING, LogMel, _statistics
 
 LENGTHS = [16_000, 16_319, 700, 54_321, 320]
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from corpus_helpers import Read, audio, build
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
-from pipeline.corpus.forms import CHOICES
+from pipeline.corpus.registry import CHOICES
 from pipeline.errors import UsageError
 from pipeline.utterance import Reason, Utterance
 

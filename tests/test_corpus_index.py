@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from corpus_helpers import audio, build
 
+from pipeline.corpus.audio_index import AudioIndex, scan
 from pipeline.corpus.entry import Scope
-from pipeline.corpus.index import AudioIndex, scan
 
 
 @pytest.mark.parametrize(

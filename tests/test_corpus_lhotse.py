@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from corpus_helpers import Read, audio, build
 
-from pipeline.audio import decode
+from pipeline.audio.decode import decode
 from pipeline.errors import UsageError
 from pipeline.utterance import Utterance
 

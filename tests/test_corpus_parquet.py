@@ -11,7 +11,8 @@ import pytest
 from corpus_helpers import Read
 
 from pipeline.config import CorpusSettings
-from pipeline.corpus import open_corpus, parquet
+from pipeline.corpus import open_corpus
+from pipeline.corpus.formats import parquet
 from pipeline.errors import UsageError
 from pipeline.utterance import Reason
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.corpus.fields import NAMES
-from pipeline.corpus.forms import FORMS
+from pipeline.corpus.registry import FORMS
 from pipeline.utterance import Reason
 
 README = (Path(__file__).parents[1] / "data/README.md").read_text(encoding="utf-8")

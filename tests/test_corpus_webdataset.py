@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from corpus_helpers import Read
 
-from pipeline import audio
+from pipeline.audio import decode as audio
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.errors import UsageError

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.build.encode import encode
 from pipeline.codec.fake import Done, FakeCodec
-from pipeline.encode import encode
 
 
 @dataclass

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.engines.dealer import MAX_LOSSES, Dealer
-from pipeline.manifest import ShardPlan
+from pipeline.build.engines.shard_queue import MAX_LOSSES, Dealer
+from pipeline.dataset.manifest import ShardPlan
 
 
 def plans(count: int) -> list[ShardPlan]:

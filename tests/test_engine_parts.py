@@ -11,14 +11,14 @@ import pytest
 from engine_helpers import build_corpus, content, make, settings_for
 
 from pipeline.__main__ import main
-from pipeline.claims import Part, claimed, claimed_part
+from pipeline.build.create import create
+from pipeline.build.engines import engine
+from pipeline.build.ranks import beside_others, create_part, part_of
 from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
-from pipeline.create import create
-from pipeline.engines import engine
+from pipeline.dataset.shards import Dataset
 from pipeline.errors import MissingPackage, PipelineError, UsageError
-from pipeline.parts import beside_others, create_part, part_of
-from pipeline.shards import Dataset
+from pipeline.storage.claims import Part, claimed, claimed_part
 
 PARTS = 3
 
@@ -172,12 +172,12 @@ def test_an_engine_that_is_not_there_or_not_installed_is_told_in_one_sentence(mo
     with pytest.raises(UsageError, match="--engine slurm is none of local, ray"):
         engine("slurm")
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "pipeline.engines.ray", raising=False)
+    monkeypatch.delitem(sys.modules, "pipeline.build.engines.ray", raising=False)
     with pytest.raises(MissingPackage, match=r"--engine ray needs the package ray: .*\[ray\]"):
         engine("ray")
 
 
 def test_a_run_after_which_a_shard_is_not_done_says_so(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr("pipeline.engines.engine", lambda name: lambda job, watcher, say: None)
+    monkeypatch.setattr("pipeline.build.engines.engine", lambda name: lambda job, watcher, say: None)
     with pytest.raises(PipelineError, match="shard 0 was taken back"):
         make(tmp_path / "out", settings_for(corpus))

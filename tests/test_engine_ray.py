@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
 
-from pipeline.claims import claimed
+from pipeline.build.create import create
 from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
-from pipeline.create import create
+from pipeline.dataset.shards import Dataset
 from pipeline.errors import PipelineError, UsageError
-from pipeline.shards import Dataset
+from pipeline.storage.claims import claimed
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = pytest.mark.filterwarnings(

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.files import checksum, replacing, write_text
+from pipeline.storage.files import checksum, replacing, write_text
 
 
 def interrupted_while_writing(target, content, error):

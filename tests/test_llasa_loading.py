@@ -10,12 +10,12 @@ import pytest
 import torch
 from llasa_helpers import CODEBOOK, prompter, tokenizer
 
-from pipeline.devices import pick_device
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.generation import LocalGenerator, Request
 from pipeline.llasa.loading import ModelSettings
 from pipeline.llasa.sampling import Sampling
+from pipeline.runtime import pick_device
 
 CPU = torch.device("cpu")
 # peft asks transformers for a property by its old name

@@ -25,11 +25,11 @@ from ui_helpers import free_port
 from pipeline.errors import UsageError
 from pipeline.llasa import tiny
 from pipeline.llasa.generation import Request
-from pipeline.llasa.layout import SPEECH_END, code_token
 from pipeline.llasa.loading import ModelSettings
 from pipeline.llasa.sampling import Sampling
 from pipeline.llasa.server import ServerGenerator
 from pipeline.llasa.speaking import open_speaker
+from pipeline.llasa_format.layout import SPEECH_END, code_token
 
 GREEDY = Sampling(temperature=0, max_codes=20, seed=0)
 

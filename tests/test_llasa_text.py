@@ -10,11 +10,11 @@ from llasa_helpers import layout, prompter, tokenizer
 
 from pipeline.errors import UsageError
 from pipeline.llasa import tiny
-from pipeline.llasa.layout import SPEECH_START, TEXT_END, TEXT_START, read_layout
 from pipeline.llasa.normalise import RULES, normalise
 from pipeline.llasa.prompt import Prompter, Voice, codes_of_tokens, joined
 from pipeline.llasa.sentences import LONGEST, split, width
-from pipeline.prompt import DATE, INSTRUCTION
+from pipeline.llasa_format.layout import SPEECH_START, TEXT_END, TEXT_START, read_layout
+from pipeline.llasa_format.prompt import DATE, INSTRUCTION
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.llasa import layout, tiny
-from pipeline.prompt import INSTRUCTION
+from pipeline.llasa import tiny
+from pipeline.llasa_format import layout
+from pipeline.llasa_format.prompt import INSTRUCTION
 
 
 def digests(folder: Path) -> dict[str, str]:

@@ -42,7 +42,7 @@ def test_many_deadly_clips_are_each_found(folder):
 
 
 def test_a_decoder_that_hangs_is_killed_and_its_clip_rejected(folder, monkeypatch):
-    monkeypatch.setattr("pipeline.loader.crew.GRACE", 0.5)
+    monkeypatch.setattr("pipeline.loader.pool.GRACE", 0.5)
     names = [*sound(folder)[:3], "hangs.wav", *sound(folder)[3:]]
     found = fates(loaded(folder, work(names), 2))
     assert {row: reason for row, reason in found.items() if reason} == {3: Reason.DECODE_TIMEOUT}
@@ -79,7 +79,7 @@ def test_an_error_in_the_planning_of_batches_is_raised_as_it_is(folder):
 
 
 def test_workers_that_die_without_a_clip_to_blame_are_an_error(folder, monkeypatch):
-    monkeypatch.setattr("pipeline.loader.crew.start_worker", die_at_start)
+    monkeypatch.setattr("pipeline.loader.pool.start_worker", die_at_start)
     with pytest.raises(PipelineError, match="no clip to blame"):
         list(loaded(folder, work(sound(folder)), 1))
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.build.plan import plan, read_excluded
 from pipeline.config import LimitSettings
+from pipeline.dataset.manifest import Manifest
 from pipeline.errors import UsageError
-from pipeline.manifest import Manifest
-from pipeline.plan import plan, read_excluded
 from pipeline.utterance import Reason, Rejection, Utterance
 from tests.listed_corpus import ListedCorpus
 
@@ -171,7 +171,7 @@ def test_a_malformed_exclude_file_is_one_clear_error(tmp_path, content):
 
 def test_a_large_plan_is_several_parts_with_the_same_shards(corpus, tmp_path, monkeypatch):
     one, _ = planned(corpus, tmp_path / "one")
-    monkeypatch.setattr("pipeline.manifest.MAX_SHARDS", 2)
+    monkeypatch.setattr("pipeline.dataset.manifest.MAX_SHARDS", 2)
     many, _ = planned(corpus, tmp_path / "many")
     assert (len(one.parts), len(many.parts)) == (1, 2)
     assert [(s.first_row, s.digest) for s in one.shards] == [(s.first_row, s.digest) for s in many.shards]

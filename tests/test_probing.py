@@ -9,10 +9,10 @@ from typing import ClassVar
 
 import pytest
 
-from pipeline import probing
-from pipeline.audio import AudioError
-from pipeline.probing import Prober
-from pipeline.source import FolderSource
+from pipeline.audio import headers
+from pipeline.audio.decode import AudioError
+from pipeline.audio.headers import Prober
+from pipeline.audio.source import FolderSource
 from pipeline.utterance import Reason, Utterance
 
 
@@ -60,7 +60,7 @@ def test_a_fault_of_the_recording_is_told_for_each_of_its_segments(prober):
 
 
 def test_what_is_remembered_is_bounded(prober, monkeypatch):
-    monkeypatch.setattr(probing, "REMEMBERED", 2)
+    monkeypatch.setattr(headers, "REMEMBERED", 2)
     for time in range(5):
         prober(segment(0), 1, time)
     assert len(prober._known) == len(prober._busy) == 2

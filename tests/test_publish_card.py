@@ -8,11 +8,11 @@ import pytest
 import yaml
 from publish_helpers import CODEC, make_dataset, make_empty, row
 
-from pipeline.publish import card
-from pipeline.publish.sections import shareable
-from pipeline.rows import OPTIONAL, SCHEMA
-from pipeline.shards import Dataset
-from pipeline.stats import totals
+from pipeline.dataset.card import front_matter as card
+from pipeline.dataset.card.sections import shareable
+from pipeline.dataset.rows import OPTIONAL, SCHEMA
+from pipeline.dataset.shards import Dataset
+from pipeline.dataset.stats import totals
 
 datasets = pytest.importorskip("datasets")
 FORMS = ("jsonl", "arrow", "parquet")

@@ -27,12 +27,12 @@ from publish_readers import (
 )
 
 from pipeline.__main__ import main
-from pipeline.llasa.layout import read_layout
+from pipeline.dataset.shards import Dataset
+from pipeline.export import formats
+from pipeline.export.samples import Samples
 from pipeline.llasa.prompt import Prompter
-from pipeline.prompt import DATE, INSTRUCTION
-from pipeline.publish import exports
-from pipeline.publish.samples import Samples
-from pipeline.shards import Dataset
+from pipeline.llasa_format.layout import read_layout
+from pipeline.llasa_format.prompt import DATE, INSTRUCTION
 
 pytest_plugins = ("publish_fixtures",)
 pytestmark = pytest.mark.usefixtures("tokenizers_loaded_once")
@@ -140,7 +140,7 @@ def test_sft_goes_on_in_another_file_when_one_is_full(
     out: Path, tokenizer_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr("pipeline.publish.sft.ROWS_PER_FILE", 3)
+    monkeypatch.setattr("pipeline.export.sft.ROWS_PER_FILE", 3)
     folder = export(out, "sft", tokenizer_folder)
     assert [path.name for path in sorted(folder.glob("*.parquet"))] == [
         f"train-{number:05d}.parquet" for number in range(4)
@@ -156,7 +156,7 @@ def test_the_longest_row_that_fits_is_kept_whole_and_a_longer_one_is_listed(
 ) -> None:
     turns = [{"role": "user", "content": INSTRUCTION + "abc"}, {"role": "assistant", "content": ""}]
     frame = tokenizer.apply_chat_template(turns, return_dict=False, date_string=DATE)
-    room = WINDOW - (len(frame) - 1) - 4 - exports.FORMATS[form].extra  # -1: the turn's end; 4 markers
+    room = WINDOW - (len(frame) - 1) - 4 - formats.FORMATS[form].extra  # -1: the turn's end; 4 markers
     rows = [row(0, text="abc", code=[7] * room), row(1, text="abc", code=[7] * (room + 1))]
     out = make_dataset(tmp_path / "out", rows).root
     folder = export(out, form, tokenizer_folder)
@@ -230,7 +230,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(
     def full(self: object, split: str, samples: Samples) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pipeline.publish.textual.JsonlWriter.write", full)
+    monkeypatch.setattr("pipeline.export.trainer_jsonl.JsonlWriter.write", full)
     with pytest.raises(OSError, match="No space"):
         main(["export", str(out), "--to", "llasa-trainer", "--tokenizer", tokenizer_folder, "--seed", "3"])
     assert len(texts(folder, "train")) == len(ROWS)

@@ -10,10 +10,10 @@ from publish_helpers import REPO, Waits
 from publish_hub import TOKEN, Fault, Hub
 
 from pipeline.__main__ import main
+from pipeline.dataset.shards import Dataset
 from pipeline.errors import PipelineError, UsageError
 from pipeline.publish import hub as client
 from pipeline.publish.push import push
-from pipeline.shards import Dataset
 
 pytest_plugins = ("publish_fixtures",)
 pytestmark = [

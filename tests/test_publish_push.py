@@ -17,11 +17,11 @@ import yaml
 from publish_helpers import REPO, ROWS, make_dataset, row
 from publish_hub import TOKEN, Hub
 
+from pipeline.audio.source import FolderSource
+from pipeline.dataset.shards import Dataset
 from pipeline.errors import UsageError
 from pipeline.publish import hub as client
 from pipeline.publish.push import push
-from pipeline.shards import Dataset
-from pipeline.source import FolderSource
 
 pytest_plugins = ("publish_fixtures",)
 pytestmark = [

@@ -9,7 +9,7 @@ from audio_helpers import speechlike
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio import resample
+from pipeline.audio.decode import resample
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

@@ -19,15 +19,15 @@ import pyarrow as pa
 import pytest
 from engine_helpers import CLIPS, build_corpus, settings_for
 
-from pipeline import rows
-from pipeline.claims import claimed
+from pipeline.build.create import create
 from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
-from pipeline.create import create
+from pipeline.dataset import rows
+from pipeline.dataset.manifest import Manifest, ShardPlan
+from pipeline.dataset.shards import Dataset
 from pipeline.errors import TooManyRejected, UsageError
-from pipeline.manifest import Manifest, ShardPlan
-from pipeline.shards import Dataset
+from pipeline.storage.claims import claimed
 
 FORMATS = ("jsonl", "arrow", "parquet")
 KILLS = 10
@@ -216,7 +216,7 @@ def test_guarantee_6_few_shards_are_open_at_once_however_many_there_are(tmp_path
         read.append(plan.shard - written)
         return real(plan)
 
-    monkeypatch.setattr("pipeline.manifest.ShardPlan.read", noted)
+    monkeypatch.setattr("pipeline.dataset.manifest.ShardPlan.read", noted)
     run(tmp_path / "out", corpus, **{"output.shard_size": 1, "load.num_workers": 0})
     assert max(read) <= 8
 

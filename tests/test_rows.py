@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import rows
+from pipeline.dataset import rows
 
 FORMATS = ("jsonl", "arrow", "parquet")
 row = st.fixed_dictionaries(

@@ -5,7 +5,7 @@ from pathlib import Path
 import av
 import pytest
 
-from pipeline.audio import decode
+from pipeline.audio.decode import decode
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
 CLIPS = sorted(path for path in (SAMPLE / "audio").rglob("*") if path.is_file())

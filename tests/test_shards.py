@@ -3,15 +3,15 @@ import json
 import pyarrow as pa
 import pytest
 
-from pipeline import rows
-from pipeline.claims import claimed
+from pipeline.cli.status import verify
 from pipeline.config import Settings
+from pipeline.dataset import rows
+from pipeline.dataset.folder import clean, settle
+from pipeline.dataset.shards import Dataset, write_shard
+from pipeline.dataset.stats import totals
 from pipeline.errors import PipelineError, UsageError
-from pipeline.output import clean, settle
-from pipeline.shards import Dataset, write_shard
-from pipeline.stats import totals
+from pipeline.storage.claims import claimed
 from pipeline.utterance import Reason, Rejection
-from pipeline.verbs.status import verify
 
 MARKS = {
     "inputs": "abc",

@@ -21,22 +21,23 @@ import fsspec
 import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for, timeless
 
-from pipeline import leases, remote
 from pipeline.__main__ import main
-from pipeline.claims import Part, claimed, claimed_part
+from pipeline.audio import remote_source
+from pipeline.audio.remote_source import Cache, RemoteSource
+from pipeline.build.create import create
+from pipeline.build.ranks import create_part
+from pipeline.cli.status import verify
 from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
-from pipeline.create import create
+from pipeline.dataset.shards import Dataset
 from pipeline.errors import MissingPackage, PipelineError, UsageError
-from pipeline.files import replacing, write_text
-from pipeline.leases import is_leased, leased
-from pipeline.parts import create_part
-from pipeline.places import local, place, store, texts
-from pipeline.remote import Cache, RemoteSource
-from pipeline.shards import Dataset
-from pipeline.verbs.status import verify
+from pipeline.storage import leases
+from pipeline.storage.claims import Part, claimed, claimed_part
+from pipeline.storage.files import replacing, write_text
+from pipeline.storage.leases import is_leased, leased
+from pipeline.storage.paths import local, place, store, texts
 
 pytest.importorskip("s3fs", reason="the extra `s3` is not installed")
 pytestmark = pytest.mark.filterwarnings(
@@ -245,7 +246,7 @@ def test_a_copy_is_readable_though_it_is_evicted_and_fetched_once_by_many(tmp_pa
 
 
 def test_a_store_that_does_not_answer_ends_the_run_and_is_no_fault_of_the_clip(tmp_path, bucket, monkeypatch):
-    monkeypatch.setattr(remote, "PAUSE", 0.0)
+    monkeypatch.setattr(remote_source, "PAUSE", 0.0)
     (bucket / "a.wav").write_bytes(b"x")
     source = RemoteSource(str(bucket).rstrip("/"), Cache(tmp_path, 10**9))
     with pytest.raises(FileNotFoundError):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.audio import decode, resample
-from pipeline.validate import fidelity, packages, sound
-from pipeline.validate.recognise import count_errors, open_recogniser
+from pipeline.audio.decode import decode, resample
+from pipeline.validate.listening import audio_quality, fidelity, packages
+from pipeline.validate.listening.recognise import count_errors, open_recogniser
 
 ROOT = Path(__file__).parents[1]
 CLIPS = ("all-circuits-busy-now", "dictate-forhelp")
@@ -124,7 +124,7 @@ def test_audio_of_another_clip_does_not_match():
 
 
 def figures(clip, rate=RATE):
-    return sound.measure(clip, rate, clip, rate, sound.speech_by_level)
+    return audio_quality.measure(clip, rate, clip, rate, audio_quality.speech_by_level)
 
 
 def test_faults_of_recordings_move_their_figure_alone():

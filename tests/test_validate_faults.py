@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from pipeline.__main__ import main
-from pipeline.audio import resample
+from pipeline.audio.decode import resample
 from pipeline.codec.protocol import open_codec
 from pipeline.config import CodecSettings, CorpusSettings
 from pipeline.corpus import open_corpus
-from pipeline.shards import Dataset, write_shard
-from pipeline.validate.recognise import open_recogniser
-from pipeline.validate.round_trip import Listener
-from pipeline.validate.sample import Recordings, read_rows
-from pipeline.validate.sound import speech_by_level
+from pipeline.dataset.shards import Dataset, write_shard
+from pipeline.validate.listening.audio_quality import speech_by_level
+from pipeline.validate.listening.recognise import open_recogniser
+from pipeline.validate.listening.round_trip import Listener
+from pipeline.validate.listening.sample import Recordings, read_rows
 from pipeline.validate.summary import audio_summary, round_trip_summary
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"

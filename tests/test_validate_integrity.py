@@ -7,9 +7,9 @@ import pyarrow as pa
 import pytest
 from validate_helpers import make_dataset, scanned, sound_row, sound_rows
 
-from pipeline.plan import read_excluded
-from pipeline.rows import SCHEMA
-from pipeline.shards import Dataset
+from pipeline.build.plan import read_excluded
+from pipeline.dataset.rows import SCHEMA
+from pipeline.dataset.shards import Dataset
 from pipeline.validate.suspects import write_suspects
 
 BROKEN, TWICE = "Every row keeps the format's rules", "No audio twice"
@@ -207,10 +207,12 @@ def test_suspects_can_be_given_to_exclude(tmp_path, rows):
 
 def test_what_is_held_on_disk_gives_the_same_result(tmp_path, rows, monkeypatch):
     expected, _, suspects = scanned(make_dataset(tmp_path / "a", rows))
-    monkeypatch.setattr("pipeline.validate.features.HELD", 64)
-    from pipeline.validate.features import RowFeatures
+    monkeypatch.setattr("pipeline.validate.rows.row_numbers.HELD", 64)
+    from pipeline.validate.rows.row_numbers import RowFeatures
 
-    monkeypatch.setattr("pipeline.validate.text_scan.RowFeatures", lambda path: RowFeatures(path, held=64))
+    monkeypatch.setattr(
+        "pipeline.validate.rows.text_scan.RowFeatures", lambda path: RowFeatures(path, held=64)
+    )
     found, _, again = scanned(make_dataset(tmp_path / "b", rows))
     assert (found, again) == (expected, suspects)
     assert not list((tmp_path / "b" / "report").rglob("*.features"))

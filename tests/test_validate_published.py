@@ -8,9 +8,9 @@ from publish_hub import Hub
 from validate_helpers import make_dataset, scanned, sound_rows
 
 from pipeline.__main__ import main
-from pipeline.audio import decode
+from pipeline.audio.decode import decode
+from pipeline.audio.source import FolderSource
 from pipeline.publish.push import push
-from pipeline.source import FolderSource
 from pipeline.validate.published import RECORDINGS
 
 pytest_plugins = ("publish_fixtures",)

@@ -12,13 +12,13 @@ from validate_helpers import make_dataset, sound_rows
 
 from pipeline.__main__ import main
 from pipeline.config import ValidationSettings
-from pipeline.validate import packages
 from pipeline.validate.checks import judge, passes
 from pipeline.validate.estimate import mean, ratio
-from pipeline.validate.log import RowLog
-from pipeline.validate.recognise import count_errors, open_recogniser
-from pipeline.validate.sample import SampleRow, choose
-from pipeline.validate.speaking import Said, speak_rows
+from pipeline.validate.listening import packages
+from pipeline.validate.listening.recognise import count_errors, open_recogniser
+from pipeline.validate.listening.row_log import RowLog
+from pipeline.validate.listening.sample import SampleRow, choose
+from pipeline.validate.listening.speaking import Said, speak_rows
 from pipeline.validate.summary import speaking_summary
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -86,7 +86,9 @@ def test_the_report_is_one_file_with_players_and_a_second_run_measures_nothing_a
     metrics = json.loads((made / "report" / "metrics.json").read_text())
     assert metrics["round_trip"]["stoi"]["number"] == 3
 
-    monkeypatch.setattr("pipeline.validate.round_trip.Listener._compare", lambda *given: pytest.fail("again"))
+    monkeypatch.setattr(
+        "pipeline.validate.listening.round_trip.Listener._compare", lambda *given: pytest.fail("again")
+    )
     assert main([*arguments, *LENIENT]) == 0
     assert json.loads((made / "report" / "metrics.json").read_text()) == metrics
 
@@ -215,7 +217,7 @@ def test_a_model_speaks_in_the_report_beside_source_and_round_trip(made, monkeyp
         said.extend(texts)
         return [Said(np.zeros(16_000, np.float32), np.arange(50, dtype=np.uint16), True) for _ in texts]
 
-    monkeypatch.setattr("pipeline.validation_parts.speaker", lambda model, codec: speak)
+    monkeypatch.setattr("pipeline.validate.inputs.speaker", lambda model, codec: speak)
     third = json.loads((root / "data" / "train-00000.jsonl").read_text().splitlines()[2])
     (tmp_path / "ids.txt").write_text(third["id"] + "\n")
     held_out = ["--held-out", str(tmp_path / "ids.txt")]

@@ -10,11 +10,11 @@ import pytest
 
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
+from pipeline.dataset.folder import settle
+from pipeline.dataset.rows import schema
+from pipeline.dataset.shards import write_shard
 from pipeline.errors import UsageError
-from pipeline.output import settle
-from pipeline.rows import schema
-from pipeline.shards import write_shard
-from pipeline.voices import voice_of_row
+from pipeline.llasa.dataset_voices import voice_of_row
 
 CODEC = FakeCodec()
 

@@ -11,13 +11,13 @@ import pyarrow as pa
 import yaml
 
 from pipeline.config import Settings, ValidationSettings
-from pipeline.manifest import SCHEMA as PLANNED
-from pipeline.manifest import Manifest, write_part
-from pipeline.rows import SCHEMA
-from pipeline.shards import Dataset, ShardFiles, write_shard
+from pipeline.dataset.manifest import SCHEMA as PLANNED
+from pipeline.dataset.manifest import Manifest, write_part
+from pipeline.dataset.rows import SCHEMA
+from pipeline.dataset.shards import Dataset, ShardFiles, write_shard
 from pipeline.validate import metrics
 from pipeline.validate.checks import judge
-from pipeline.validate.scan import Scan, Scanner
+from pipeline.validate.rows.scan import Scan, Scanner
 from pipeline.validate.suspects import Suspects
 
 CODEC = {

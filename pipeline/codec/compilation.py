@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from pipeline.codec.activation import snake_parameters
+from pipeline.codec.activation.plain import snake_parameters
 
 
 def prepare(model: Any) -> None:
@@ -25,6 +25,6 @@ def prepare(model: Any) -> None:
         if hasattr(module, "upsample") and hasattr(module, "act"):
             up, down = snake_parameters(module)[2:]
             if module.act.alpha.is_cuda:
-                from pipeline.codec.triton_activation import filter_matrices
+                from pipeline.codec.activation.triton import filter_matrices
 
                 filter_matrices(module, up, down)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.codec import semantic
-from pipeline.codec.activation import Activation
-from pipeline.codec.features import LogMel
+from pipeline.codec.activation.plain import Activation
+from pipeline.codec.log_mel import LogMel
 from pipeline.codec.masking import valid, zero_past
 
 

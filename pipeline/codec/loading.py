@@ -20,13 +20,13 @@ from transformers import (
 from pipeline.codec import checkpoint
 from pipeline.codec.checkpoint import Checkpoint
 from pipeline.codec.native import Family, Identity, NativeCodec
-from pipeline.codec.original import OriginalCodec, load_original_package
-from pipeline.codec.original_weights import load_original
+from pipeline.codec.original.package import OriginalCodec, load_original_package
+from pipeline.codec.original.weights import load_original
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
-from pipeline.devices import pick_device
 from pipeline.errors import UsageError
 from pipeline.quiet import quiet
+from pipeline.runtime import pick_device
 
 XCODEC2 = Family(edge=160, extra_codes=1, output_rate=16_000)
 NEUCODEC = Family(edge=0, extra_codes=0, output_rate=24_000)

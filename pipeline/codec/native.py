@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from pipeline.codec import compilation, decoder
-from pipeline.codec.activation import fastest_activation
+from pipeline.codec.activation.plain import fastest_activation
 from pipeline.codec.encoder import BatchEncoder, Coded
 from pipeline.codec.exactness import Tolerance
-from pipeline.codec.features import LogMel
+from pipeline.codec.log_mel import LogMel
 from pipeline.codec.reference import Reference
 from pipeline.codec.runners import BatchRunner, CpuRunner, Part, Runner, Wait
 from pipeline.codec.shapes import widened

@@ -4,6 +4,6 @@ Knows where text and audio are; opens no audio, applies no limits, counts nothin
 """
 
 from pipeline.corpus.entry import Corpus
-from pipeline.corpus.forms import CHOICES, open_corpus
+from pipeline.corpus.registry import CHOICES, open_corpus
 
 __all__ = ["CHOICES", "Corpus", "open_corpus"]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from pipeline.audio.source import AudioSource
+from pipeline.corpus.audio_index import nfc
 from pipeline.corpus.entry import Entry, Malformed, is_writable
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.index import nfc
-from pipeline.source import AudioSource
 from pipeline.utterance import Reason, Rejection, Utterance
 
 HERE = "audio in this file"  # name of the field that an entry's locator goes by

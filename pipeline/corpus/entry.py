@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from pipeline.source import AudioSource
+from pipeline.audio.source import AudioSource
 from pipeline.utterance import Reason, Rejection, Utterance
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 
 from pipeline.corpus.entry import Malformed
 from pipeline.errors import UsageError
-from pipeline.places import is_remote
+from pipeline.storage.paths import is_remote
 
 BOM = b"\xef\xbb\xbf"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")

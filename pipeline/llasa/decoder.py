@@ -17,8 +17,8 @@ from torch import Tensor
 
 from pipeline.errors import UsageError
 from pipeline.llasa import attention
-from pipeline.llasa.layout import Layout
 from pipeline.llasa.sampling import Controls, Sampling, candidates_needed, choose, uniforms
+from pipeline.llasa_format.layout import Layout
 
 WINDOWS = (256, 512, 1024)  # positions a step reads while all rows are within; past the last, all there are
 STEPS_BETWEEN_CHECKS = (

@@ -13,11 +13,11 @@ from typing import Any
 
 import torch
 
-from pipeline.devices import pick_device
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention
-from pipeline.llasa.layout import Layout, read_layout
+from pipeline.llasa_format.layout import Layout, read_layout
 from pipeline.quiet import quiet
+from pipeline.runtime import pick_device
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = ("data/sample/llasa", "data/sample/llasa-random")  # the first that is there is the default

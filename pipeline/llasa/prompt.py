@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.llasa.layout import SPEECH_START, TEXT_END, TEXT_START, Layout
-from pipeline.prompt import DATE, INSTRUCTION, neutralise
+from pipeline.llasa_format.layout import SPEECH_START, TEXT_END, TEXT_START, Layout
+from pipeline.llasa_format.prompt import DATE, INSTRUCTION, neutralise
 
 WIDE = re.compile(
     "[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef…♪♡○\U00020000-\U0003134f]"

@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.llasa.generation import FIRST_PIECE, NEXT_PIECES, Request, Spoken, Watch
-from pipeline.llasa.layout import SPEECH_END
+from pipeline.llasa_format.layout import SPEECH_END
 
 CODE = re.compile(r"<\|s_(\d+)\|>")
 CONNECTIONS = 64  # requests under way at once; the server batches them

@@ -155,7 +155,7 @@ class Speaker:
         """A recording and its transcript as a voice to go on from. UsageError when it cannot be used."""
         import torch
 
-        from pipeline.audio import AudioError, decode, resample
+        from pipeline.audio.decode import AudioError, decode, resample
 
         if not text.strip():
             raise UsageError("a reference clip needs its transcript: what is said in it")
@@ -252,8 +252,8 @@ def open_speaker(
     """A speaker with a model here, or with the one at `server`, whose tokenizer is still read here."""
     from pipeline.llasa import loading
     from pipeline.llasa.generation import LocalGenerator
-    from pipeline.llasa.layout import read_layout
     from pipeline.llasa.server import ServerGenerator
+    from pipeline.llasa_format.layout import read_layout
 
     if server is not None:
         tokenizer = loading.load_tokenizer(loading.find(settings.name), settings.revision)

@@ -6,6 +6,6 @@ Knows how clips become a padded batch. Which clips there are, and what becomes o
 from __future__ import annotations
 
 from pipeline.loader.batch import Batch, Request, plan_batches
-from pipeline.loader.crew import load
+from pipeline.loader.pool import load
 
 __all__ = ["Batch", "Request", "load", "plan_batches"]

@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from pipeline.audio import AudioError, decode, resample
+from pipeline.audio.decode import AudioError, decode, resample
+from pipeline.audio.decoders import silence_native_output
+from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
-from pipeline.decoders import silence_native_output
 from pipeline.loader.batch import Batch, Request
-from pipeline.source import AudioSource
 from pipeline.utterance import Clip, Reason, Rejection, Utterance
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.audio.source import AudioSource
+from pipeline.dataset.manifest import Manifest
+from pipeline.dataset.rows import schema
+from pipeline.dataset.shards import Dataset
 from pipeline.errors import UsageError
-from pipeline.manifest import Manifest
-from pipeline.rows import schema
-from pipeline.shards import Dataset
-from pipeline.source import AudioSource
 
 ROWS_PER_FILE = 100_000  # about 100 MB of codes and text
 ROWS_PER_FILE_WITH_AUDIO = 2_000
@@ -143,7 +143,7 @@ def _cut(source: AudioSource, locator: str, start: float | None, end: float | No
     """The part of a recording from `start` to `end`, mono, as a FLAC file of its own."""
     import soundfile
 
-    from pipeline.audio import AudioError, decode
+    from pipeline.audio.decode import AudioError, decode
 
     try:
         waveform, rate = decode(

@@ -14,15 +14,15 @@ from typing import Any
 
 import yaml
 
-from pipeline.files import checksum
-from pipeline.publish.card import card
-from pipeline.publish.features import columns
+from pipeline.audio.source import AudioSource
+from pipeline.dataset.card.features import columns
+from pipeline.dataset.card.front_matter import card
+from pipeline.dataset.card.sections import Place, shareable
+from pipeline.dataset.shards import Dataset
+from pipeline.dataset.stats import totals
 from pipeline.publish.hub import Repository
 from pipeline.publish.packing import packs, write_pack
-from pipeline.publish.sections import Place, shareable
-from pipeline.shards import Dataset
-from pipeline.source import AudioSource
-from pipeline.stats import totals
+from pipeline.storage.files import checksum
 
 
 def push(

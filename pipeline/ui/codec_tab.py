@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 import torch
 
-from pipeline.audio import AudioError, decode, resample
+from pipeline.audio.decode import AudioError, decode, resample
 from pipeline.errors import UsageError
 from pipeline.ui import words
 from pipeline.ui.callbacks import MODEL, listed, sound, told

@@ -14,17 +14,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.audio import AudioError, decode
+from pipeline.audio.decode import AudioError, decode
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
+from pipeline.dataset.shards import Dataset
 from pipeline.errors import PipelineError, UsageError
+from pipeline.llasa.dataset_voices import check_codec
 from pipeline.llasa.prompt import Voice
-from pipeline.shards import Dataset
 from pipeline.ui import words
 from pipeline.ui.callbacks import MODEL, listed, sound, told
 from pipeline.ui.speak_tab import SpeakTab
 from pipeline.ui.studio import Studio
-from pipeline.voices import check_codec
 
 SHOWN = 50  # rows, and rejections
 MOST_SECONDS = 60.0  # of a source that are sent

@@ -13,12 +13,12 @@ import numpy as np
 
 from pipeline.validate import summary
 from pipeline.validate.checks import Check, passes
-from pipeline.validate.codebook import codebook_use
-from pipeline.validate.fidelity import MATCHED
-from pipeline.validate.recognise import SWAPPED
-from pipeline.validate.round_trip import Figures
-from pipeline.validate.scan import Scan
-from pipeline.validate.sound import Sound
+from pipeline.validate.listening.audio_quality import Sound
+from pipeline.validate.listening.fidelity import MATCHED
+from pipeline.validate.listening.recognise import SWAPPED
+from pipeline.validate.listening.round_trip import Figures
+from pipeline.validate.rows.codebook import codebook_use
+from pipeline.validate.rows.scan import Scan
 from pipeline.validate.suspects import Suspects
 
 RULES = (  # that a row of a sound dataset keeps, see integrity.py

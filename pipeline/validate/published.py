@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from pipeline.dataset.rows import SCHEMA
+from pipeline.dataset.shards import Dataset, State
 from pipeline.errors import UsageError
-from pipeline.files import replacing, write_text
-from pipeline.rows import SCHEMA
-from pipeline.shards import Dataset, State
+from pipeline.storage.files import replacing, write_text
 
 RECORDINGS = "recordings"  # folder of the recordings that were embedded
 

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.config import ValidationSettings
-from pipeline.files import write_text
+from pipeline.dataset.shards import Dataset
 from pipeline.progress import Progress
-from pipeline.shards import Dataset
+from pipeline.storage.files import write_text
 from pipeline.validate import metrics as figures_of
-from pipeline.validate import packages, sound
 from pipeline.validate.checks import Check, judge
-from pipeline.validate.exact import Encode, compare_rows
-from pipeline.validate.packages import Missing
-from pipeline.validate.recognise import Recogniser, in_language, open_recogniser
-from pipeline.validate.round_trip import Figures, Listener, measure_sample
-from pipeline.validate.sample import Recordings, SampleRow, choose, find_ids, read_rows
-from pipeline.validate.scan import Fits, Scan, Scanner
-from pipeline.validate.speaking import Speak, speak_rows
+from pipeline.validate.listening import audio_quality, packages
+from pipeline.validate.listening.exact import Encode, compare_rows
+from pipeline.validate.listening.packages import Missing
+from pipeline.validate.listening.recognise import Recogniser, in_language, open_recogniser
+from pipeline.validate.listening.round_trip import Figures, Listener, measure_sample
+from pipeline.validate.listening.sample import Recordings, SampleRow, choose, find_ids, read_rows
+from pipeline.validate.listening.speaking import Speak, speak_rows
+from pipeline.validate.rows.scan import Fits, Scan, Scanner
 from pipeline.validate.suspects import Suspects, write_suspects
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _round_trip(
         codec=parts.codec,
         recordings=parts.recordings,
         scores=scores,
-        speech=detector or sound.speech_by_level,
+        speech=detector or audio_quality.speech_by_level,
         recogniser=recogniser,
         language=settings.asr_language,
         name=json.dumps(

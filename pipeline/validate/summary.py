@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.validate.estimate import as_dict, mean, ratio
-from pipeline.validate.fidelity import MATCHED
-from pipeline.validate.recognise import SWAPPED
-from pipeline.validate.round_trip import Figures
-from pipeline.validate.sound import Sound
+from pipeline.validate.listening.audio_quality import Sound
+from pipeline.validate.listening.fidelity import MATCHED
+from pipeline.validate.listening.recognise import SWAPPED
+from pipeline.validate.listening.round_trip import Figures
 
 SOUND = ("leading_silence", "trailing_silence", "speech", "rms", "loudness", "clipped", "offset", "bandwidth")
 FIDELITY = ("log_mel", "stft", "mel_correlation")

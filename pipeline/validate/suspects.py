@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.files import replacing
+from pipeline.storage.files import replacing
 
 BROKEN = 100.0  # score of a row that breaks a rule, however far
 

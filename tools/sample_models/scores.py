@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from pystoi import stoi
 
-from pipeline.validate.recognise import WhisperFile, count_errors
+from pipeline.validate.listening.recognise import WhisperFile, count_errors
 from sample_models.prompts import SAMPLE_RATE
 
 KEYS = {"#": " pound ", "*": " star "}  # prompts name telephone keys by sign or by word

@@ -1,0 +1,191 @@
+"""A recording in, a mono waveform out: probe, decode, resample. Pure functions of a file's bytes.
+
+Knows what makes audio unfit (`AudioError`, by `Reason`). Knows nothing of utterances, batches or processes.
+Importing it does not load torch, so that planning starts at once.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from io import SEEK_END
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from pipeline.audio.decoders import AudioError, Decoder, open_decoder
+from pipeline.audio.decoders.containers import truncation
+from pipeline.utterance import Reason
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["AudioError", "Probe", "decode", "probe", "resample"]
+
+SILENCE = 1e-4  # of full scale, -80 dBFS: three steps of 16 bits, above dither and below the faintest speech
+OVERSHOOT = 0.5  # seconds a segment may end past its recording, as Kaldi's extract-segments allows
+RATES = range(1_000, 768_001)  # Hz; outside, the header is damaged, and its numbers size buffers
+KERNEL_VALUES = (
+    1_000_000  # largest resampling kernel that is built; odd rates such as 44,101 Hz would take GiB
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a header states: `duration` in seconds, `sample_rate` in Hz."""
+
+    duration: float
+    sample_rate: int
+    channels: int
+
+
+def probe(file: Path | BinaryIO) -> Probe:
+    """Read a file's header, and nothing more where it states a length. Raises AudioError.
+
+    A BinaryIO must be seekable, and stays open.
+    """
+    with _opened(file) as decoder:
+        return Probe(decoder.duration(), decoder.rate, decoder.channels)
+
+
+def decode(
+    file: Path | BinaryIO,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    max_seconds: float,
+    deadline_seconds: float,
+) -> tuple[Tensor, int]:
+    """Decode a file, or its part from `start` to `end` (seconds), downmixed by the mean over all channels.
+
+    Returns the waveform, float32 of shape (samples,), and its rate in Hz. Works in blocks and stops as soon
+    as there are more than `max_seconds` of audio or `deadline_seconds` have gone by. Raises AudioError, also
+    for audio that is not finite, silent throughout, or has no samples.
+    """
+    import torch
+
+    deadline = time.monotonic() + deadline_seconds
+    with _opened(file) as decoder:
+        if decoder.rate not in RATES:
+            raise AudioError(Reason.DECODE_FAILED, f"its header states a sample rate of {decoder.rate:,} Hz")
+        first = round((start or 0.0) * decoder.rate)
+        last = None if end is None else round(end * decoder.rate)
+        waveform = _collect(decoder, first, last, max_seconds, deadline)
+    _check_segment(len(waveform), first, last, decoder.rate)
+    _check_content(waveform)
+    return torch.from_numpy(waveform), decoder.rate
+
+
+def resample(waveform: Tensor, rate: int, target: int) -> Tensor:
+    """Float32 (samples,) at `rate` Hz to (ceil(samples * target / rate),) at `target` Hz."""
+    if rate == target:
+        return waveform
+    resampled: Tensor = _resampler(rate, target)(waveform)
+    return resampled
+
+
+@contextmanager
+def _opened(file: Path | BinaryIO) -> Iterator[Decoder]:
+    """Open a decoder on a complete file; what the system says against it becomes an AudioError."""
+    try:
+        if isinstance(file, Path):
+            with file.open("rb", buffering=0) as opened, closing(_decoder(opened, str(file))) as decoder:
+                yield decoder
+        else:
+            with closing(_decoder(file, str(getattr(file, "name", "")))) as decoder:
+                yield decoder
+    except FileNotFoundError as error:
+        raise AudioError(Reason.MISSING_AUDIO, "the file is not there") from error
+    except OSError as error:
+        raise AudioError(Reason.DECODE_FAILED, f"it cannot be read: {error.strerror or error}") from error
+
+
+def _decoder(file: BinaryIO, name: str) -> Decoder:
+    size = file.seek(0, SEEK_END)
+    if size == 0:
+        raise AudioError(Reason.EMPTY_FILE, "the file has no bytes")
+
+    def read_at(offset: int, count: int) -> bytes:
+        file.seek(offset)
+        return file.read(count)
+
+    short = truncation(read_at, size)
+    if short is not None:
+        raise AudioError(Reason.TRUNCATED, short)
+    file.seek(0)
+    return open_decoder(file, size, name)
+
+
+def _collect(
+    decoder: Decoder, first: int, last: int | None, max_seconds: float, deadline: float
+) -> np.ndarray:
+    """Join the decoder's blocks, holding at most `max_seconds` and a block."""
+    limit = math.ceil(max_seconds * decoder.rate)
+    stated = (last if last is not None else decoder.frames or 0) - first
+    if stated > limit:
+        raise AudioError(
+            Reason.TOO_LONG, f"it lasts {stated / decoder.rate:,.2f} s, the limit is {max_seconds:g} s"
+        )
+    blocks: list[np.ndarray] = []
+    samples = 0
+    for block in decoder.blocks(first, last):
+        blocks.append(block)
+        samples += len(block)
+        if samples > limit:
+            raise AudioError(Reason.TOO_LONG, f"it lasts more than the limit of {max_seconds:g} s")
+        if time.monotonic() > deadline:
+            seconds = samples / decoder.rate
+            raise AudioError(
+                Reason.DECODE_TIMEOUT, f"time was up after {seconds:.2f} s of audio were decoded"
+            )
+    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+
+
+def _check_segment(samples: int, first: int, last: int | None, rate: int) -> None:
+    missing = 0 if last is None else (last - first - samples) / rate
+    if missing > OVERSHOOT or (samples == 0 and last is not None and last > first):
+        detail = f"the recording ends {missing:.2f} s before the end of this part of it"
+        raise AudioError(Reason.TRUNCATED, detail)
+    if samples == 0:
+        raise AudioError(Reason.TOO_SHORT, "it has no samples")
+
+
+def _check_content(waveform: np.ndarray) -> None:
+    low, high = float(waveform.min()), float(waveform.max())  # a NaN anywhere makes both NaN
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise AudioError(Reason.NOT_FINITE, "it has samples that are NaN or infinite")
+    if (high - low) / 2 < SILENCE:  # half the swing, so that a constant offset is silence too
+        raise AudioError(Reason.SILENT, f"no sample is {SILENCE:g} of full scale away from the middle")
+
+
+@lru_cache(maxsize=32)
+def _resampler(rate: int, target: int) -> Callable[[Tensor], Tensor]:
+    """The resampler of a pair of rates, its kernel computed once."""
+    import torchaudio
+
+    common = math.gcd(rate, target)
+    if (rate // common) * (target // common) <= KERNEL_VALUES:
+        resampler: Callable[[Tensor], Tensor] = torchaudio.transforms.Resample(rate, target)
+        return resampler
+    return lambda waveform: _resample_spectrum(waveform, rate // common, target // common)
+
+
+def _resample_spectrum(waveform: Tensor, rate: int, target: int) -> Tensor:
+    """Resample in one Fourier transform, for ratios (in lowest terms) whose kernel would be too large.
+
+    Zeros fill the waveform up to a whole number of periods of the ratio, at least one eighth of a period more
+    than it has, so that both ends do not meet and the output's length is exact.
+    """
+    import torch
+
+    samples = len(waveform)
+    periods = math.ceil(samples / rate + 1 / 8)
+    # numpy's transform gives the same bits with any number of threads; torch's does not
+    spectrum = np.fft.rfft(waveform.numpy(), n=periods * rate)
+    resampled = np.fft.irfft(spectrum, n=periods * target) * (target / rate)
+    return torch.from_numpy(resampled[: math.ceil(samples * target / rate)].astype(np.float32))

@@ -1,0 +1,195 @@
+"""Audio in an object store, through a local cache that many processes share and that stays within a size.
+
+Objects are fetched whole, once on each machine: so a tar or a long recording costs one request, and its clips
+are then read from the disk. A copy is known by the object's address and version; the one used least recently
+goes first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from io import FileIO
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.audio.source import AudioSource, FolderSource
+from pipeline.errors import PipelineError
+from pipeline.storage.paths import place, store
+
+# Of an object's information, by store; the first that is there tells one content from another.
+VERSION_KEYS = (
+    *("ETag", "etag", "md5Hash", "blob_id", "oid"),
+    *("LastModified", "last_modified", "mtime", "updated"),
+)
+FOLDERS = 4  # listings that a process keeps while it plans
+OBJECTS = 1024  # versions that a process remembers while it loads
+LOCKS = 64  # objects that may be fetched side by side; those of one lock wait for each other
+SHARE = 16  # a process looks at the cache's size when it added this part of it
+TRIES, PAUSE = 3, 2.0  # for a store that does not answer; seconds, doubled each time
+
+
+def source_of(root: Path, cache: Path | None, cache_bytes: int) -> AudioSource:
+    """The source of the files below a place."""
+    if isinstance(root, Path):
+        return FolderSource(root.absolute())
+    folder = cache or Path(tempfile.gettempdir()) / f"llasa-dataset-cache-{os.getuid()}"
+    return RemoteSource(str(root).rstrip("/"), Cache(folder, cache_bytes))
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Copies of objects on a local disk, `limit` bytes of them and those under way."""
+
+    folder: Path
+    limit: int
+
+    def open(self, name: str, suffix: str, fetch: Callable[[Path], object]) -> FileIO:
+        """The copy called `name`, made by `fetch` where it is not there; open, so readable though evicted."""
+        key = hashlib.sha256(name.encode()).hexdigest()
+        path = self.folder / key[:2] / f"{key}{suffix}"
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                opened = path.open("rb", buffering=0)
+                os.utime(opened.fileno())
+                return opened
+            with self._locked(int(key[:2], 16) % LOCKS):
+                if not path.exists():
+                    self._make_room()
+                    self._fetch(path, fetch)
+
+    def _fetch(self, path: Path, fetch: Callable[[Path], object]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            fetch(temporary)
+            _added[self.folder] = _added.get(self.folder, self.limit) + temporary.stat().st_size
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _make_room(self) -> None:
+        """Delete what was not used for longest, down to the limit less this process's share."""
+        if _added.get(self.folder, self.limit) < self.limit // SHARE:
+            return
+        _added[self.folder] = 0
+        copies = sorted(_copies(self.folder))
+        total = sum(size for _, size, _ in copies)
+        for _, size, path in copies:
+            if total <= self.limit - self.limit // SHARE:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+
+    @contextlib.contextmanager
+    def _locked(self, number: int) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self.folder / f".lock-{number}", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+_added: dict[Path, int] = {}  # bytes that this process added since it last looked at a cache's size
+
+
+def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    """When each was last used, its size, and where it is; also what a killed process left half-fetched."""
+    for path in folder.glob("??/*"):
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            yield status.st_mtime, status.st_size, path
+
+
+@dataclass(frozen=True)
+class RemoteSource:
+    """Objects below `root`, a URL; the locator is a path relative to it."""
+
+    root: str
+    cache: Cache
+
+    @cached_property
+    def _listing(self) -> Callable[[str], dict[str, tuple[int, int]]]:
+        return lru_cache(FOLDERS)(self._list)
+
+    @cached_property
+    def _object(self) -> Callable[[str], tuple[int, int]]:
+        return lru_cache(OBJECTS)(self._look_up)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"root": self.root, "cache": self.cache}
+
+    def stat(self, locator: str) -> tuple[int, int]:
+        """Size in bytes, and a number for the version in place of the time. Lists a folder at a time."""
+        if locator.startswith("/"):  # a transcript named a local file
+            return FolderSource(Path("/")).stat(locator)
+        folder, _, name = locator.rpartition("/")
+        with _listing:
+            found = self._listing(folder).get(name)
+        if found is None:
+            raise FileNotFoundError(f"{self.root}/{locator} is not there")
+        return found
+
+    def open(self, locator: str) -> Path | FileIO:
+        """A copy in the cache. PipelineError when the store does not answer."""
+        if locator.startswith("/"):
+            return Path(locator)
+        fs, root = store(place(self.root))
+        name = f"{self.root}/{locator}@{self._object(locator)[1]}"
+
+        def fetch(copy: Path) -> None:
+            _patient(lambda: fs.get_file(f"{root}/{locator}", str(copy)))
+
+        return self.cache.open(name, PurePosixPath(locator).suffix, fetch)
+
+    def _look_up(self, locator: str) -> tuple[int, int]:
+        fs, root = store(place(self.root))
+        return _size_version(_patient(lambda: fs.info(f"{root}/{locator}")))
+
+    def _list(self, folder: str) -> dict[str, tuple[int, int]]:
+        fs, root = store(place(self.root))
+        try:
+            entries = _patient(lambda: fs.ls(f"{root}/{folder}".rstrip("/"), detail=True))
+        except FileNotFoundError:
+            return {}
+        files = (entry for entry in entries if entry["type"] == "file")
+        return {PurePosixPath(entry["name"]).name: _size_version(entry) for entry in files}
+
+
+_listing = threading.Lock()  # planning asks from many threads, and one of them may list a folder
+
+
+def _size_version(info: dict[str, Any]) -> tuple[int, int]:
+    """Of an object's information: its bytes, and 56 bits over what tells its content from another's."""
+    mark = next((info[key] for key in VERSION_KEYS if info.get(key)), None)
+    digest = hashlib.sha256(repr(mark).strip("'\"").encode()).digest()
+    return int(info["size"] or 0), int.from_bytes(digest[:7], "big")
+
+
+def _patient(ask: Callable[[], Any]) -> Any:
+    """What a store answers. FileNotFoundError for what is not there, PipelineError after several failures.
+
+    A failure must not pass for a fault of the clip, so it is no OSError.
+    """
+    for attempt in range(TRIES):
+        try:
+            return ask()
+        except FileNotFoundError:
+            raise
+        except (OSError, TimeoutError) as error:
+            if attempt == TRIES - 1:
+                sentence = f"the object store cannot be read: {error}; run the same command again later"
+                raise PipelineError(sentence) from error
+            time.sleep(PAUSE * 2**attempt)
+    raise AssertionError("unreachable")

@@ -1,0 +1,166 @@
+"""A dataset from start to finish: plan, make the missing shards, close with statistics and card.
+
+Heavy imports wait until there is a shard to make: a finished dataset is reported without loading a model.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pipeline.build.plan import Corpus, PlanSummary, plan, read_excluded
+from pipeline.config import Settings
+from pipeline.corpus import open_corpus
+from pipeline.dataset import rows
+from pipeline.dataset.card.front_matter import write_card
+from pipeline.dataset.folder import clean, settle, unfinished
+from pipeline.dataset.manifest import Manifest, ShardPlan
+from pipeline.dataset.shards import Dataset
+from pipeline.dataset.stats import totals
+from pipeline.errors import PipelineError, TooManyRejected
+from pipeline.progress import Progress
+from pipeline.storage.files import write_text
+
+Say = Callable[[str], None]
+UNUSED = "audio_without_text.txt"  # below manifest/: audio files that no transcript names, one a line
+
+
+@dataclass
+class Planned:
+    """A planned dataset, ready to be made."""
+
+    dataset: Dataset
+    corpus: Corpus
+    manifest: Manifest
+    summary: PlanSummary
+
+
+def make_plan(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> Planned:
+    """Bring the plan in `root` up to date with the corpus; the caller holds `root`."""
+    corpus = open_corpus(settings.corpus)
+    dataset = settle(root, settings)
+    clean(root)
+    with Progress("planning", None, unit="utterance") as progress:
+        manifest, summary = plan(
+            corpus,
+            root / "manifest",
+            limits=settings.limits,
+            shard_size=settings.output.shard_size,
+            max_samples=settings.corpus.max_samples,
+            excluded=read_excluded(settings.corpus.exclude),
+            retry_rejected=retry_rejected,
+            progress=progress.counted,
+        )
+    unused = sorted(corpus.audio_without_text()) if settings.corpus.max_samples is None else []
+    write_text(root / "manifest" / UNUSED, "".join(f"{name}\n" for name in unused))
+    say(_planned(corpus.kind, summary, len(unused), root))
+    return Planned(dataset, corpus, manifest, summary)
+
+
+def read_plan(root: Path, settings: Settings) -> Planned:
+    """The plan in `root` as it is. UsageError when it was made with other settings."""
+    corpus = open_corpus(settings.corpus)
+    dataset, manifest = settle(root, settings), Manifest(root / "manifest")
+    return Planned(dataset, corpus, manifest, PlanSummary(manifest.rows))
+
+
+def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
+    parts = [f"{summary.utterances:,} utterances ({kind})"]
+    if summary.new != summary.utterances:
+        parts.append(f"{summary.new:,} new, {summary.changed:,} changed")
+    if summary.vanished:
+        parts.append(f"{summary.vanished:,} that the corpus no longer names (their rows stay)")
+    if summary.reasons:
+        parts.append(f"rejected: {_reasons(summary.reasons)}")
+    if unused:
+        parts.append(f"{unused:,} audio files without text, listed in {root / 'manifest' / UNUSED}")
+    return "plan: " + "; ".join(parts)
+
+
+def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> dict[str, Any]:
+    """Make or finish the dataset in `root`, which the caller holds. Returns what `stats.json` says.
+
+    TooManyRejected when the finished dataset lacks a larger share than `limits.max_reject_rate`.
+    """
+    planned = make_plan(root, settings, say, retry_rejected=retry_rejected)
+    todo = unfinished(planned.dataset, planned.manifest, retry_rejected=retry_rejected)
+    if todo:
+        make(planned, todo, settings, say)
+        clean(root)  # what workers that were lost left
+        _all_done(planned)
+    elif (root / "stats.json").exists():
+        say("finished before: nothing to do")
+    return close(planned.dataset, settings, changed=bool(todo))
+
+
+def _all_done(planned: Planned) -> None:
+    """PipelineError for a shard that is not done though it was made.
+
+    A worker that was given up, on a node that only could not be reached, may have begun it again since.
+    """
+    if left := unfinished(planned.dataset, planned.manifest):
+        raise PipelineError(
+            f"shard {left[0].shard} was taken back while it was made: run the same command again"
+        )
+
+
+def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> dict[str, Any]:
+    """Write card and statistics of a dataset whose shards are all done, unless they are there and hold.
+
+    Raises as `create`.
+    """
+    path = dataset.root / "stats.json"
+    if not changed and path.exists():
+        return _checked(json.loads(path.read_text()), settings)
+    stats = totals(dataset.states())
+    write_card(dataset, stats)
+    write_text(path, json.dumps(stats, indent=1, ensure_ascii=False) + "\n")
+    return _checked(stats, settings)
+
+
+def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) -> None:
+    """Make the shards `todo` by the engine that the settings name."""
+    from pipeline.build.engines import Job, engine
+    from pipeline.codec import protocol
+
+    done = planned.dataset.states()
+    if done:
+        say(f"going on: {len(done)} of {len(planned.manifest.shards)} shards were done before")
+    job = Job(
+        todo=todo,
+        dataset=planned.dataset,
+        source=planned.corpus.source,
+        settings=settings,
+        columns=done[0].columns if done else _columns(planned.manifest),
+        made_with=done[0].codec["fingerprint"] if done else None,
+        open_codec=partial(protocol.open_codec, decoder=False),
+    )
+    with Progress("encoding", sum(shard.rows for shard in todo)) as progress:
+        engine(settings.run.engine)(job, progress, say)
+
+
+def _columns(manifest: Manifest) -> list[str]:
+    """Columns of the first shard, and so of all that follow: what the corpus has."""
+    missing = manifest.columns_without_values(rows.OPTIONAL)
+    return [name for name in rows.SCHEMA.names if name not in missing]
+
+
+def _checked(stats: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    rate = stats["rejected"] / max(stats["utterances"], 1)
+    if rate > settings.limits.max_reject_rate:
+        allowed = settings.limits.max_reject_rate
+        raise TooManyRejected(
+            f"{rate:.1%} of the utterances were rejected, limits.max_reject_rate is {allowed:.1%} "
+            f"({_reasons(stats['reasons'])}); the dataset is complete but for them"
+        )
+    return stats
+
+
+def _reasons(reasons: dict[str, int]) -> str:
+    return ", ".join(
+        f"{number:,} {reason}" for reason, number in sorted(reasons.items(), key=lambda item: -item[1])
+    )

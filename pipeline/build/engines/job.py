@@ -1,0 +1,48 @@
+"""What an engine is given, and what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.audio.source import AudioSource
+from pipeline.build.shard_loop import Watcher
+from pipeline.codec.protocol import Codec
+from pipeline.config import CodecSettings, Settings
+from pipeline.dataset.manifest import ShardPlan
+from pipeline.dataset.shards import Dataset
+from pipeline.errors import UsageError
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Job:
+    """Shards to make, and all that it takes. Can be pickled: engines send it to their workers."""
+
+    todo: list[ShardPlan]
+    dataset: Dataset
+    source: AudioSource
+    settings: Settings
+    columns: list[str]
+    made_with: str | None  # fingerprint of the codec that made the shards there already
+    open_codec: Callable[[CodecSettings], Codec]
+
+    def checked_codec(self, settings: CodecSettings) -> Codec:
+        """Load the codec. UsageError when it is not the one that made the shards there already."""
+        codec = self.open_codec(settings)
+        if self.made_with not in {None, codec.fingerprint}:
+            raise UsageError(
+                f"the codec's weights are not those that made the shards in {self.dataset.root} "
+                f"({codec.fingerprint[:12]} now, {str(self.made_with)[:12]} then): give another output folder"
+            )
+        return codec
+
+
+class Engine(Protocol):
+    """Makes every shard of a job; `watcher` is told what becomes of the clips."""
+
+    def __call__(self, job: Job, watcher: Watcher, say: Say) -> None:
+        """Return when the shards are durable. UsageError when the job cannot be done."""
+        ...

@@ -1,0 +1,229 @@
+"""Shards made by the workers of a Ray cluster, a worker for each GPU.
+
+A dealer hands shards out one by one, to whoever is free, so loading runs ahead in each worker as it does in
+one process. A worker that is lost gives the shards it held back to the dealer, and another one is started
+where there is room; one that joins the cluster gets work. The driver holds the output folder: when it dies,
+Ray ends dealer and workers, and running the same command again goes on. The only part that imports Ray.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.build.engines.job import Job, Say
+from pipeline.build.engines.shard_queue import MAX_LOSSES, Dealer, Done
+from pipeline.build.shard_loop import Watcher, encode_shards
+from pipeline.config import RunSettings, Settings
+from pipeline.dataset.manifest import ShardPlan
+from pipeline.dataset.shards import State
+from pipeline.errors import MissingPackage, PipelineError, UsageError
+
+try:
+    import ray
+    import ray.exceptions
+except ImportError as error:
+    raise MissingPackage("ray", "ray", "--engine ray") from error
+
+POLL = 0.5  # seconds between looks at the workers
+LOST = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError)
+
+
+class Worker:
+    """Makes the shards that the dealer gives it. A Ray actor."""
+
+    def __init__(self, number: int, run: str, job: Job, folder: str) -> None:
+        with contextlib.suppress(
+            OSError
+        ):  # a codec may be named by a relative path, which goes into the card
+            os.chdir(folder)
+        # Temporary names of its own: a worker thought lost may still be writing one of its shards.
+        self._number, self._job = number, replace(job, dataset=job.dataset.written_by(f"{run}-{number}"))
+
+    def run(self, dealer: Any) -> None:
+        """Work until no shard waits."""
+
+        def shards() -> Iterator[ShardPlan]:
+            while (plan := ray.get(dealer.next.remote(self._number))) is not None:
+                yield plan
+
+        job = self._job
+        for state in encode_shards(
+            shards(),
+            dataset=job.dataset,
+            source=job.source,
+            codec=job.checked_codec(job.settings.codec),
+            settings=job.settings,
+            columns=job.columns,
+            watcher=Silent(),
+        ):
+            ray.get(dealer.finished.remote(self._number, summary(state)))
+
+
+class Silent:
+    """A `Watcher` for workers: the driver counts finished shards instead, so that none counts twice."""
+
+    def advanced(self, clips: int, rejected: int, seconds: float) -> None:
+        """See `Watcher.advanced`."""
+
+
+def summary(state: State) -> Done:
+    """What the driver needs of a finished shard."""
+    return state.shard, state.rows, state.rejected, state.seconds
+
+
+def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
+    """See `job.Engine`. UsageError also when there is no such cluster."""
+    settings = job.settings
+    with _connected(settings.run):
+        gpus = _resources().get("GPU", 0) > 0 and settings.codec.device != "cpu"
+        job = from_anywhere(replace(job, settings=for_worker(settings, gpus=gpus)))
+        per_worker = {"num_cpus": settings.run.worker_cpus, "num_gpus": 1 if gpus else 0}
+        gpu = "a GPU and " if gpus else ""
+        room = _room(per_worker, settings.run)
+        say(f"ray: room for {room} workers now, with {gpu}{settings.run.worker_cpus} cores each")
+        _Foreman(job, watcher, say, per_worker).work()
+
+
+def from_anywhere(job: Job) -> Job:
+    """The job with absolute paths of what is read and written: a worker's working folder is another one."""
+    return replace(
+        job,
+        todo=[replace(plan, part=plan.part.absolute()) for plan in job.todo],
+        dataset=job.dataset.at(job.dataset.root.absolute()),
+    )
+
+
+def for_worker(settings: Settings, *, gpus: bool) -> Settings:
+    """A worker sees its GPU as the only one, and decodes with the cores that it took."""
+    values: dict[str, Any] = {"codec.device": "cuda" if gpus else settings.codec.device}
+    if settings.load.num_workers is None:
+        values["load.num_workers"] = settings.run.worker_cpus - 1
+    return settings.with_values(values)
+
+
+@dataclass
+class _Foreman:
+    """Keeps as many workers at work as there is room and work for."""
+
+    job: Job
+    watcher: Watcher
+    say: Say
+    per_worker: dict[str, int]
+    _crew: dict[Any, tuple[int, Any]] = field(default_factory=dict)  # by reference of `run`: number, actor
+    _hired: int = 0
+    _run: str = field(
+        default_factory=lambda: secrets.token_hex(4)
+    )  # tells this driver's workers from others'
+
+    def work(self) -> None:
+        """Return when every shard is done. PipelineError when one shard costs worker after worker."""
+        dealer = _beside_the_driver(Dealer, self.job.todo)
+        try:
+            while self._count(dealer):
+                self._look_after(dealer)
+        finally:
+            for _, actor in self._crew.values():
+                ray.kill(actor)
+            ray.kill(dealer)
+
+    def _count(self, dealer: Any) -> bool:
+        """Tell the watcher what was finished and hire for what waits; whether anything is left to do."""
+        done, waiting, held = ray.get(dealer.collect.remote())
+        for _, rows, rejected, seconds in done:
+            self.watcher.advanced(rows, rejected, seconds)
+        room = _room(self.per_worker, self.job.settings.run)
+        for _ in range(min(room, len(self._crew) + waiting) - len(self._crew)):
+            self._hire(dealer)
+        return bool(waiting or held)
+
+    def _hire(self, dealer: Any) -> None:
+        number, self._hired = self._hired, self._hired + 1
+        options = {**self.per_worker, "scheduling_strategy": "SPREAD", "max_restarts": 0}
+        actor: Any = (
+            ray.remote(Worker).options(**options).remote(number, self._run, self.job, str(Path.cwd()))
+        )
+        self._crew[actor.run.remote(dealer)] = number, actor
+
+    def _look_after(self, dealer: Any) -> None:
+        """Wait a moment, and see to the workers that came to an end."""
+        ended, _ = ray.wait(list(self._crew), timeout=POLL) if self._crew else ([], [])
+        for reference in ended:
+            number, actor = self._crew.pop(reference)
+            try:
+                ray.get(reference)
+            except LOST as error:
+                self._lost(dealer, number, actor, error)
+            except ray.exceptions.RayTaskError as error:
+                raise _of_the_user(error) from error
+
+    def _lost(self, dealer: Any, number: int, actor: Any, error: Exception) -> None:
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, ray.exceptions.RayTaskError):  # its own __init__ raised
+            raise _of_the_user(cause) from error
+        ray.kill(actor)  # if it only cannot be reached, it must not come back
+        shard = ray.get(dealer.lost.remote(number))
+        self.say(f"ray: worker {number} was lost; others make its shards")
+        if shard is not None:
+            raise PipelineError(
+                f"shard {shard} was at work in {MAX_LOSSES} workers that were lost: look for the reason in "
+                "Ray's logs (memory?), then run the same command again"
+            ) from error
+
+
+def _of_the_user(error: Any) -> BaseException:
+    """The user's error that ended a worker, else Ray's with the worker's traceback."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, PipelineError) else error
+
+
+def _room(per_worker: dict[str, int], settings: RunSettings) -> int:
+    """How many workers the cluster has room for, by all it has now."""
+    has = _resources()
+    names = {"num_cpus": "CPU", "num_gpus": "GPU"}
+    fitting = min(int(has.get(names[key], 0) // count) for key, count in per_worker.items() if count)
+    return fitting if settings.ray_workers is None else min(fitting, settings.ray_workers)
+
+
+def _resources() -> dict[str, float]:
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _beside_the_driver(actor: type, *arguments: Any) -> Any:
+    """An actor on the driver's node, so that no other node's loss takes it."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(actor).options(num_cpus=0, scheduling_strategy=here).remote(*arguments)
+
+
+class _connected:
+    """Connect to the cluster for a block, unless this process is connected already."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._address, self._ours = settings.ray_address, False
+
+    def __enter__(self) -> None:
+        if ray.is_initialized():
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of Ray's about its own defaults
+            try:
+                ray.init(address=self._address, logging_level=logging.WARNING, log_to_driver=True)
+            except (ConnectionError, ValueError) as error:
+                raise UsageError(
+                    f"there is no Ray cluster at {self._address}: {' '.join(str(error).split())}"
+                ) from error
+        self._ours = True
+
+    def __exit__(self, *error: object) -> None:
+        if self._ours:
+            ray.shutdown()

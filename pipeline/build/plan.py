@@ -1,0 +1,275 @@
+"""The plan: what the corpus holds, checked by its headers, as manifest rows.
+
+Planning again compares the corpus with the manifest: unchanged utterances cost one `stat`, changed ones are
+probed again and their rows replaced (so their shards are redone), new ones go into a new part. Nothing is
+decoded here.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from pipeline.audio.decode import AudioError
+from pipeline.audio.headers import Prober
+from pipeline.audio.source import AudioSource
+from pipeline.config import LimitSettings
+from pipeline.dataset.manifest import SCHEMA, Manifest, Row
+from pipeline.errors import UsageError
+from pipeline.utterance import Reason, Rejection, Utterance
+
+THREADS = 8  # probing waits for the disk, and the header readers let go of the interpreter
+CHUNK = 64  # utterances a task
+AHEAD = 4 * THREADS  # tasks under way: bounds memory
+STATED = ("id", "audio", "text", "speaker", "language", "start", "end", "size", "mtime_ns")  # not measured
+Entry = Utterance | Rejection
+Task = tuple[
+    Entry, tuple[int, Row] | None, bool
+]  # entry, its known row's number and content, first of its id
+Examined = tuple[int | None, Row | None, Row]  # known row's number, known row, row now
+T = TypeVar("T")
+
+
+class Corpus(Protocol):
+    """What planning needs of a corpus."""
+
+    @property
+    def kind(self) -> str:
+        """The form of its transcripts."""
+        ...
+
+    @property
+    def source(self) -> AudioSource:
+        """Opens its audio."""
+        ...
+
+    def utterances(self) -> Iterator[Entry]:
+        """Every entry, in an order that does not change."""
+        ...
+
+    def audio_without_text(self) -> Iterable[str]:
+        """Locators that no entry named, once all entries were read."""
+        ...
+
+
+@dataclass
+class PlanSummary:
+    """What planning found."""
+
+    utterances: int = 0  # rows of the manifest
+    new: int = 0
+    changed: int = 0
+    vanished: int = 0  # rows whose utterance the corpus no longer names; they stay
+    reasons: Counter[str] = field(default_factory=Counter)  # rejections of new and changed rows
+
+
+def plan(
+    corpus: Corpus,
+    folder: Path,
+    *,
+    limits: LimitSettings,
+    shard_size: int,
+    max_samples: int | None = None,
+    excluded: Collection[str] = (),
+    retry_rejected: bool = False,
+    progress: Callable[[int], object] = lambda count: None,
+) -> tuple[Manifest, PlanSummary]:
+    """Bring the manifest in `folder` up to date with the corpus. UsageError when the corpus is empty.
+
+    With `retry_rejected`, files that were refused by their header are probed again. `progress` is called with
+    the number of utterances just examined.
+    """
+    manifest = Manifest(folder)
+    known = _KnownRows(manifest)
+    summary = PlanSummary()
+    examine = _Examiner(corpus.source, limits, Prober(corpus.source), frozenset(excluded), retry_rejected)
+    entries = itertools.islice(corpus.utterances(), max_samples)
+    numbered = ((entry, known.match(entry.id), first) for entry, first in _first_of_id(entries))
+    changes: dict[int, Row] = {}
+
+    def new_rows() -> Iterator[Row]:
+        for number, old, row in _in_parallel(examine, numbered, progress):
+            if row is old:
+                continue
+            if row["reason"]:
+                summary.reasons[row["reason"]] += 1
+            if number is None:
+                summary.new += 1
+                yield row
+            else:
+                changes[number] = row
+        if manifest.rows and not known.matched:
+            raise UsageError(
+                f"{folder.parent} was made from another corpus (it has none of these ids): "
+                "give another output folder"
+            )
+
+    manifest.append(_batched(new_rows(), shard_size))
+    if changes:
+        manifest.replace_rows(changes)
+    updated = Manifest(folder)
+    if updated.rows == 0:
+        raise UsageError(
+            "the corpus names no utterances: check the transcripts, or give their form with --transcripts"
+        )
+    summary.utterances = updated.rows
+    summary.changed = len(changes)
+    summary.vanished = manifest.rows - known.matched
+    return updated, summary
+
+
+def read_excluded(path: str | None) -> frozenset[str]:
+    """Ids of a JSONL file of objects with an `id`, such as validation's list of suspect rows."""
+    if path is None:
+        return frozenset()
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            return frozenset(json.loads(line)["id"] for line in file if line.strip())
+    except OSError as error:
+        raise UsageError(f"cannot read --exclude {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"--exclude {path}: expected one JSON object with an `id` a line") from error
+
+
+class _KnownRows:
+    """Finds an entry's row in an earlier plan: at once while the corpus keeps its order, else by an index."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._rows = enumerate(manifest.read_rows())
+        self._by_id: defaultdict[str, deque[tuple[int, Row]]] | None = None
+        self.matched = 0
+
+    def match(self, id: str) -> tuple[int, Row] | None:
+        """The next row not matched yet that has this id."""
+        found = self._find(id)
+        self.matched += found is not None
+        return found
+
+    def _find(self, id: str) -> tuple[int, Row] | None:
+        if self._by_id is None:
+            expected = next(self._rows, None)
+            if expected is None or expected[1]["id"] == id:
+                return expected
+            self._by_id = defaultdict(deque)
+            for number, row in itertools.chain([expected], self._rows):
+                self._by_id[row["id"]].append((number, row))
+        waiting = self._by_id.get(id)
+        return waiting.popleft() if waiting else None
+
+
+def _first_of_id(entries: Iterable[Entry]) -> Iterator[tuple[Entry, bool]]:
+    seen: set[str] = set()
+    for entry in entries:
+        yield entry, entry.id not in seen
+        seen.add(entry.id)
+
+
+@dataclass(frozen=True)
+class _Examiner:
+    """Makes an entry's row: checks its text, then its file's header, unless the known row still holds."""
+
+    source: AudioSource
+    limits: LimitSettings
+    prober: Prober
+    excluded: frozenset[str]
+    retry_rejected: bool
+
+    def __call__(self, entry: Entry, old: Row | None, first_of_id: bool) -> Row:
+        row: Row = dict.fromkeys(SCHEMA.names)
+        row["id"], row["audio"] = entry.id, entry.audio
+        if isinstance(entry, Rejection):
+            return _known(_refused(row, entry.reason, entry.detail), old)
+        row |= {key: getattr(entry, key) for key in ("text", "speaker", "language", "start", "end")}
+        if refusal := self._refusal(entry, first_of_id):
+            return _known(_refused(row, *refusal), old)
+        try:
+            row["size"], row["mtime_ns"] = self.source.stat(entry.audio)
+        except OSError as error:
+            detail = f"{entry.audio}: {error.strerror or error}"
+            return _known(_refused(row, Reason.MISSING_AUDIO, detail), old)
+        if old is not None and self._unchanged(row, old):
+            return old
+        return _known(self._probed(row, entry), old)
+
+    def _refusal(self, entry: Utterance, first_of_id: bool) -> tuple[Reason, str] | None:
+        length = len(entry.text.strip())
+        if entry.id in self.excluded:
+            return Reason.EXCLUDED, f"{entry.id} is named by --exclude"
+        if not first_of_id:
+            return Reason.DUPLICATE_ID, f"an earlier utterance has the id {entry.id} too"
+        if length == 0:
+            return Reason.EMPTY_TEXT, f"{entry.id} has no text"
+        if length < self.limits.min_chars:
+            return Reason.TEXT_TOO_SHORT, f"{length} characters, limits.min_chars is {self.limits.min_chars}"
+        if length > self.limits.max_chars:
+            return Reason.TEXT_TOO_LONG, f"{length} characters, limits.max_chars is {self.limits.max_chars}"
+        return None
+
+    def _probed(self, row: Row, entry: Utterance) -> Row:
+        try:
+            found = self.prober(entry, row["size"], row["mtime_ns"])
+        except AudioError as error:
+            return _refused(row, error.reason, error.detail)
+        except FileNotFoundError as error:  # gone since `stat`, or named by an archive that does not have it
+            return _refused(row, Reason.MISSING_AUDIO, f"{entry.audio}: {error}")
+        end = found.duration if entry.end is None else min(entry.end, found.duration)
+        seconds = round(end - (entry.start or 0.0), 6)
+        row |= {"duration": seconds, "sample_rate": found.sample_rate}
+        if seconds < self.limits.min_seconds:
+            detail = f"{seconds:.3f} s, limits.min_seconds is {self.limits.min_seconds:g}"
+            return _refused(row, Reason.TOO_SHORT, detail)
+        if seconds > self.limits.max_seconds:
+            detail = f"{seconds:.1f} s, limits.max_seconds is {self.limits.max_seconds:g}"
+            return _refused(row, Reason.TOO_LONG, detail)
+        return row
+
+    def _unchanged(self, row: Row, old: Row) -> bool:
+        # A row that was refused before its file was looked at has no size, and so is never the same.
+        same = all(row[key] == old[key] for key in STATED)
+        return same and not (self.retry_rejected and old["reason"])
+
+
+def _refused(row: Row, reason: Reason, detail: str) -> Row:
+    return row | {"reason": str(reason), "detail": detail}
+
+
+def _known(row: Row, old: Row | None) -> Row:
+    """The known row itself when nothing in it is different."""
+    return old if old is not None and old == row else row
+
+
+def _in_parallel(
+    examine: _Examiner, tasks: Iterable[Task], progress: Callable[[int], object]
+) -> Iterator[Examined]:
+    """Examine entries in threads; the results come in the entries' order."""
+
+    def work(chunk: list[Task]) -> list[Examined]:
+        return [_examined(examine, task) for task in chunk]
+
+    under_way: deque[Future[list[Examined]]] = deque()
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="probe") as pool:
+        for chunk in itertools.chain(_batched(tasks, CHUNK), itertools.repeat(None, AHEAD)):
+            if chunk is not None:
+                under_way.append(pool.submit(work, chunk))
+            if under_way and (chunk is None or len(under_way) >= AHEAD):
+                done = under_way.popleft().result()
+                progress(len(done))
+                yield from done
+
+
+def _examined(examine: _Examiner, task: Task) -> Examined:
+    entry, known, first_of_id = task
+    number, old = known or (None, None)
+    return number, old, examine(entry, old, first_of_id)
+
+
+def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch

@@ -1,0 +1,105 @@
+"""One run shared out to processes that know nothing of each other but the output folder: Slurm, torchrun.
+
+A part makes the shards whose number falls to it. The first part at work plans and the others take its plan;
+the one that finds no shard left closes the dataset, and so does any later run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.build.create import Say, close, make, make_plan, read_plan
+from pipeline.config import Settings
+from pipeline.dataset.folder import unfinished
+from pipeline.errors import UsageError
+from pipeline.storage.claims import Part, claimed_part
+
+LAUNCHERS = {  # variable of the number: variable of the count, variable of the first number if it is not 0
+    # slurm.schedmd.com/job_array.html
+    "SLURM_ARRAY_TASK_ID": ("SLURM_ARRAY_TASK_COUNT", "SLURM_ARRAY_TASK_MIN"),
+    "RANK": ("WORLD_SIZE", None),  # docs.pytorch.org/docs/stable/elastic/run.html
+    "SLURM_PROCID": ("SLURM_NTASKS", None),  # srun
+}
+
+
+def part_of(number: int | None, of: int | None, environment: Mapping[str, str]) -> Part | None:
+    """This process's part: as asked, else as the launcher's variables say; None for a whole run.
+
+    UsageError for numbers that make no sense.
+    """
+    if number is not None or of is not None:
+        if number is None or of is None or not 0 <= number < of:
+            raise UsageError(f"--part {number} --num-parts {of}: give both, and a part from 0 to one below")
+        return Part(number, of) if of > 1 else None
+    for variable, (count, first) in LAUNCHERS.items():
+        found = _whole(environment, variable), _whole(environment, count)
+        if found[0] is not None and found[1] is not None and found[1] > 1:
+            start = _whole(environment, first) if first else 0
+            step = _whole(environment, "SLURM_ARRAY_TASK_STEP") if first else 1
+            part = Part((found[0] - (start or 0)) // (step or 1), found[1], variable)
+            if not 0 <= part.number < part.of:
+                raise UsageError(f"{variable} is {found[0]}, and {count} is {found[1]}: give --part yourself")
+            return part
+    return None
+
+
+def _whole(environment: Mapping[str, str], variable: str) -> int | None:
+    value = environment.get(variable, "")
+    return int(value) if value.isdecimal() else None
+
+
+def beside_others(settings: Settings, environment: Mapping[str, str]) -> Settings:
+    """The settings of one of several processes on a machine, by torchrun's variables: its GPU, its cores."""
+    rank, size = _whole(environment, "LOCAL_RANK"), _whole(environment, "LOCAL_WORLD_SIZE")
+    if rank is None or size is None or size == 1:
+        return settings
+    values: dict[str, Any] = {}
+    if settings.load.num_workers is None:
+        from pipeline.loader.processes import worker_count
+
+        values["load.num_workers"] = max(1, worker_count(None) // size)
+    if settings.codec.device == "auto":
+        import torch
+
+        if torch.cuda.device_count() > rank:
+            values["codec.device"] = f"cuda:{rank}"
+    return settings.with_values(values)
+
+
+def create_part(
+    root: Path,
+    settings: Settings,
+    part: Part,
+    say: Say,
+    *,
+    retry_rejected: bool = False,
+    finish: Callable[[], object] = lambda: None,
+) -> dict[str, Any] | None:
+    """Make the shards of `part`. Returns what `stats.json` says if that finished the dataset, else None.
+
+    `finish` is called when the dataset is finished, before other parts may see that. Raises as
+    `create.create`; UsageError also when the same part is being made elsewhere.
+    """
+    say(f"{part} (by {part.told_by})")
+    with claimed_part(root, part, say) as claim:
+        if claim.first:
+            planned = make_plan(root, settings, say, retry_rejected=retry_rejected)
+        else:
+            planned = read_plan(root, settings)
+        claim.planned()
+        todo = unfinished(planned.dataset, planned.manifest, retry_rejected=retry_rejected)
+        own = [plan for plan in todo if plan.shard % part.of == part.number]
+        if own:
+            make(planned, own, settings, say)
+        with claim.closing():
+            left = unfinished(planned.dataset, planned.manifest)
+            if not left:
+                stats = close(planned.dataset, settings)
+                finish()
+                return stats
+        say(
+            f"{part}: {len(own):,} shards made; {len(left):,} are left to other parts or a run without --part"
+        )
+        return None

@@ -1,0 +1,223 @@
+"""The loop: shards in, finished shards out. The one place that knows every stage.
+
+Loading runs ahead in worker processes and across shard borders, encoding runs on the device, writing in a
+thread of its own; this thread only hands on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.audio.source import AudioSource
+from pipeline.build.encode import Codes, encode
+from pipeline.codec.protocol import Codec
+from pipeline.config import Settings
+from pipeline.dataset import rows
+from pipeline.dataset.manifest import Row, ShardPlan
+from pipeline.dataset.shards import Dataset, State, write_shard
+from pipeline.loader import Batch, Request, load, plan_batches
+from pipeline.utterance import Clip, Encoded, Reason, Rejection, Utterance
+
+MAX_WRITING = 2  # shards waiting for the disk, each held in memory
+
+
+class Watcher(Protocol):
+    """Is told what happens, for a progress bar."""
+
+    def advanced(self, clips: int, rejected: int, seconds: float) -> None:
+        """Some clips were encoded (`seconds` of audio) and some rejected."""
+        ...
+
+
+@dataclass
+class _OpenShard:
+    """A shard whose clips are under way."""
+
+    plan: ShardPlan
+    utterances: list[Row]
+    batches_left: int
+    encoded: dict[int, Encoded] = field(default_factory=dict)  # by manifest row
+    rejections: dict[int, Rejection] = field(default_factory=dict)
+    timings: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
+def encode_shards(
+    shards: Iterable[ShardPlan],
+    *,
+    dataset: Dataset,
+    source: AudioSource,
+    codec: Codec,
+    settings: Settings,
+    columns: list[str],
+    watcher: Watcher,
+) -> Iterator[State]:
+    """Make each shard's files; yields its state when they are durable, in the order of `shards`."""
+    open_shards: dict[int, _OpenShard] = {}
+    full: deque[_OpenShard] = deque()
+    marks = codec_marks(codec, settings)
+
+    def batches() -> Iterator[tuple[int, list[Request]]]:
+        for plan in shards:
+            shard, requests = _opened(plan, settings, watcher)
+            open_shards[plan.shard] = shard
+            if not requests:
+                full.append(open_shards.pop(plan.shard))
+            for batch in requests:
+                yield plan.shard, batch
+
+    def write(shard: _OpenShard) -> State:
+        started = time.perf_counter()
+        table = _table(shard, columns)
+        rejections = [shard.rejections[row] for row in sorted(shard.rejections)]
+        if len(table) + len(rejections) != shard.plan.rows:
+            raise AssertionError(
+                f"shard {shard.plan.shard} lost clips: {len(table)} rows, {len(rejections)} rejected"
+            )
+        shard.timings["write"] += time.perf_counter() - started
+        timings = {stage: round(seconds, 3) for stage, seconds in sorted(shard.timings.items())}
+        fixed = {"inputs": shard.plan.digest, "codec": marks, "timings": timings}
+        return write_shard(dataset.files(shard.plan.shard), table, rejections, fixed)
+
+    loaded = load(
+        batches(),
+        source=source,
+        sample_rate=codec.sample_rate,
+        settings=settings.load,
+        limits=settings.limits,
+        pin_memory=settings.codec.device != "cpu",
+    )
+    with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
+        writing: deque[Future[State]] = deque()
+        clock = _Clock()
+        for batch, codes in encode(codec, clock.timed(loaded, "load")):
+            shard = open_shards[batch.key]
+            shard.timings["load"] += clock.take("load")
+            _settle(shard, batch, codes, watcher)
+            shard.timings["encode"] += clock.take("rest")
+            if shard.batches_left == 0:
+                full.append(open_shards.pop(batch.key))
+            while full:
+                writing.append(writer.submit(write, full.popleft()))
+            while writing and (writing[0].done() or len(writing) > MAX_WRITING):
+                yield writing.popleft().result()
+        while full:
+            writing.append(writer.submit(write, full.popleft()))
+        while writing:
+            yield writing.popleft().result()
+
+
+def codec_marks(codec: Codec, settings: Settings) -> dict[str, Any]:
+    """What a state records of the codec that made its codes."""
+    return {
+        "name": codec.name,
+        "licence": codec.licence,
+        "fingerprint": codec.fingerprint,
+        "sample_rate": codec.sample_rate,
+        "hop_length": codec.hop_length,
+        "codebook_size": codec.codebook_size,
+        "extra_codes": codec.extra_codes,
+        "precision": codec.precision,
+    }
+
+
+def _opened(plan: ShardPlan, settings: Settings, watcher: Watcher) -> tuple[_OpenShard, list[list[Request]]]:
+    utterances = plan.read().to_pylist()
+    wanted = [number for number, row in enumerate(utterances) if row["reason"] is None]
+    groups = plan_batches([utterances[number]["duration"] for number in wanted], settings.load.batch_seconds)
+    requests = [
+        [_request(plan.first_row + wanted[i], utterances[wanted[i]]) for i in group] for group in groups
+    ]
+    shard = _OpenShard(plan, utterances, len(requests))
+    for number, row in enumerate(utterances, start=plan.first_row):
+        if row["reason"] is not None:
+            shard.rejections[number] = Rejection(
+                row["id"], row["audio"], Reason(row["reason"]), row["detail"]
+            )
+    watcher.advanced(0, len(shard.rejections), 0.0)
+    return shard, requests
+
+
+def _request(number: int, row: Row) -> Request:
+    fields = ("id", "audio", "text", "speaker", "language", "start", "end")
+    return Request(number, Utterance(**{name: row[name] for name in fields}))
+
+
+def _settle(shard: _OpenShard, batch: Batch, codes: Codes, watcher: Watcher) -> None:
+    """Note what became of each clip of a batch."""
+    shard.batches_left -= 1
+    shard.rejections.update(batch.rejections)
+    seconds, kept = 0.0, 0
+    for clip, clip_codes in zip(batch.clips, codes, strict=True):
+        if clip_codes is None or len(clip_codes) == 0:
+            shard.rejections[clip.row] = _without_codes(shard, clip, fits=clip_codes is not None)
+            continue
+        shard.encoded[clip.row] = Encoded(clip.row, clip_codes, clip.sample_rate, clip.duration)
+        seconds += clip.duration
+        kept += 1
+    watcher.advanced(kept, len(batch.rejections) + len(batch.clips) - kept, seconds)
+
+
+def _without_codes(shard: _OpenShard, clip: Clip, *, fits: bool) -> Rejection:
+    row = shard.utterances[clip.row - shard.plan.first_row]
+    reason = Reason.TOO_SHORT if fits else Reason.OUT_OF_MEMORY
+    detail = f"{clip.duration:.3f} s " + (
+        "are shorter than one code" if fits else "do not fit into the device's memory even alone"
+    )
+    return Rejection(row["id"], row["audio"], reason, detail)
+
+
+def _table(shard: _OpenShard, columns: list[str]) -> pa.Table:
+    """The shard's rows in manifest order, as `rows.schema(columns)`."""
+    done = [shard.encoded[number] for number in sorted(shard.encoded)]
+    stated = [shard.utterances[item.row - shard.plan.first_row] for item in done]
+    lengths = [len(item.codes) for item in done]
+    values = np.concatenate([item.codes for item in done]) if done else np.empty(0, np.uint16)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    made = {
+        "code": pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, pa.uint16())),
+        "duration": pa.array([round(item.duration, 6) for item in done], pa.float64()),
+        "sample_rate": pa.array([item.sample_rate for item in done], pa.int32()),
+    }
+    schema = rows.schema(columns)
+    arrays = [
+        made[name] if name in made else pa.array([row[name] for row in stated], pa.string())
+        for name in schema.names
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+class _Clock:
+    """Seconds of this thread, split between waiting for one iterator and the rest."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self._spent: defaultdict[str, float] = defaultdict(float)
+
+    def timed(self, items: Iterable[Batch], stage: str) -> Iterator[Batch]:
+        """Pass `items` on, counting the time that each took to come."""
+        iterator = iter(items)
+        while True:
+            self._spent["rest"] += self._lap()
+            item = next(iterator, None)
+            self._spent[stage] += self._lap()
+            if item is None:
+                return
+            yield item
+
+    def take(self, stage: str) -> float:
+        """Seconds of `stage` since it was last taken."""
+        self._spent["rest"] += self._lap()
+        return self._spent.pop(stage, 0.0)
+
+    def _lap(self) -> float:
+        now = time.perf_counter()
+        lap, self._last = now - self._last, now
+        return lap

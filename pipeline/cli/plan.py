@@ -1,0 +1,30 @@
+"""Read the corpus, probe the audio by its headers and write the manifest, without encoding anything."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline.cli.create import add_run_arguments, settings_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those of `create` that say what and where to."""
+    add_run_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Plan, or bring an earlier plan up to date."""
+    from pipeline.build.create import make_plan
+    from pipeline.dataset.folder import unfinished
+    from pipeline.dataset.single_file import parts_folder
+    from pipeline.storage.claims import claimed
+    from pipeline.storage.paths import place
+
+    settings = settings_of(arguments)
+    output = place(arguments.output)
+    root = parts_folder(output) if output.suffix == ".jsonl" else output
+    with claimed(root):
+        planned = make_plan(root, settings, print)
+    left = len(unfinished(planned.dataset, planned.manifest))
+    print(f"{root}: {len(planned.manifest.shards):,} shards, {left:,} of them to do")
+    return 0

@@ -1,0 +1,51 @@
+"""A dataset to the Hugging Face Hub, as Parquet with a card.
+
+hf auth login
+python -m pipeline push out/ USER/NAME --private
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.audio.source import AudioSource
+    from pipeline.dataset.shards import Dataset
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """OUT, the repository and what goes there."""
+    parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
+    parser.add_argument("repository", metavar="USER/NAME", help="where it goes; made if it is not there")
+    parser.add_argument("--private", action="store_true", help="make the repository private")
+    parser.add_argument(
+        "--revision", metavar="BRANCH", help="branch to push to; made if it is not there (main)"
+    )
+    parser.add_argument("--embed-audio", action="store_true", help="put the recordings into the column audio")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Push, and print the address."""
+    from pipeline.dataset.shards import Dataset
+    from pipeline.publish.push import push
+
+    dataset = Dataset(arguments.dataset)
+    url = push(
+        dataset,
+        arguments.repository,
+        private=arguments.private,
+        revision=arguments.revision,
+        embed_audio=source_of(dataset) if arguments.embed_audio else None,
+        say=print,
+    )
+    print(url)
+    return 0
+
+
+def source_of(dataset: Dataset) -> AudioSource:
+    """What opens the recordings of a dataset's corpus. UsageError when the corpus is no longer there."""
+    from pipeline.config import CorpusSettings
+    from pipeline.corpus import open_corpus
+
+    return open_corpus(CorpusSettings(**dataset.settings["corpus"])).source

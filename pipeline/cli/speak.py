@@ -1,0 +1,212 @@
+"""Say texts with a LLASA model, to sound files.
+
+python -m pipeline speak "Hello." -o hello.wav
+python -m pipeline speak --file lines.txt -o spoken/ --model ./lora_checkpoints --bf16 --compile
+python -m pipeline speak "Hello again." -o again.wav --reference me.wav --reference-text "What I say in it."
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    from pipeline.llasa.sampling import Sampling
+    from pipeline.llasa.speaking import Speaker, Speech
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to say, with which model and voice, and how."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = __doc__
+    parser.add_argument("texts", metavar="TEXT", nargs="*", help="what to say")
+    parser.add_argument("--file", type=Path, help="more texts, one a line (UTF-8)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("speech.wav"),
+        help="sound file, or folder for several (%(default)s)",
+    )
+    voice = parser.add_argument_group("voice")
+    voice.add_argument("--reference", type=Path, help="clip of the voice to speak with, up to 20 s")
+    voice.add_argument("--reference-text", help="what is said in it; by default read from REFERENCE.txt")
+    voice.add_argument(
+        "--dataset", type=Path, help="a dataset whose row --row is the voice (its codec must be --codec)"
+    )
+    voice.add_argument("--row", help="id of that row")
+    add_model_arguments(parser)
+    add_sampling_arguments(parser)
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model and codec, and how they run. Shared with the web page."""
+    from pipeline.config import CodecSettings
+
+    group = parser.add_argument_group("model")
+    if not any(action.dest == "model" for action in parser._actions):
+        group.add_argument("--model", help="LoRA folder, model folder or Hugging Face id (the sample model)")
+    codec = CodecSettings.model_fields["name"].default
+    group.add_argument("--codec", default=codec, help=f"the codec it was trained for ({codec})")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    group.add_argument("--bf16", action="store_true", help="bf16; fp16 or float32 where the device lacks it")
+    group.add_argument("--attn", default="auto", help="auto, sdpa or flash (FlashAttention, where installed)")
+    group.add_argument(
+        "--quantize", metavar="int8|int4", help="smaller weights: less memory, slightly other speech"
+    )
+    group.add_argument(
+        "--compile", action="store_true", help="torch.compile the decode step: slow start, fast run"
+    )
+    group.add_argument("--batch", type=int, default=8, help="requests at once; memory grows with it (8)")
+    group.add_argument(
+        "--server", metavar="URL", help="generate at an OpenAI-compatible completions endpoint"
+    )
+    group.add_argument("--server-model", help="name of the model there (the first that it lists)")
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the next code is chosen."""
+    from pipeline.llasa.sampling import Sampling
+
+    usual = Sampling()
+    group = parser.add_argument_group("sampling")
+    group.add_argument(
+        "--temperature", type=float, default=usual.temperature, help="0 is greedy (%(default)s)"
+    )
+    group.add_argument("--top-p", type=float, default=usual.top_p, help="(%(default)s)")
+    group.add_argument("--top-k", type=int, default=usual.top_k, help="0 is off (%(default)s)")
+    group.add_argument(
+        "--repetition-penalty", type=float, default=usual.repetition_penalty, help="1 is off (%(default)s)"
+    )
+    group.add_argument(
+        "--max-codes",
+        type=int,
+        default=usual.max_codes,
+        help="longest sentence, 50 codes a second (%(default)s)",
+    )
+    group.add_argument("--seed", type=int, help="the same seed gives the same speech (drawn, and printed)")
+    group.add_argument("--normalise", default="auto", help="auto (Japanese text), ja or off")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write a sound file for each text; print what was made."""
+    texts = _texts(arguments)
+    paths = _paths(arguments.output, len(texts))
+    sampling = sampling_of(arguments)
+    voice_text = _reference_text(arguments)
+    speaker = open_from(arguments)
+    voice = _voice(speaker, arguments, voice_text)
+    spoken = _with_progress(speaker, texts, sampling=sampling, voice=voice, mode=arguments.normalise)
+    for path, one in zip(paths, spoken, strict=True):
+        _write(path, one)
+    timings = spoken[0].timings
+    seconds = sum(one.seconds for one in spoken)
+    codes = sum(len(one.codes) for one in spoken)
+    print(
+        f"{seconds:.2f} s of speech in {timings.total:.2f} s: {codes:,} codes, "
+        f"{codes / max(timings.generating, 1e-9):.0f} codes/s, seed {spoken[0].seed}"
+    )
+    return 0
+
+
+def sampling_of(arguments: argparse.Namespace) -> Sampling:
+    """The sampling settings of a command line."""
+    from pipeline.llasa.sampling import Sampling
+
+    names = ("temperature", "top_p", "top_k", "repetition_penalty", "max_codes", "seed")
+    return Sampling(**{name: getattr(arguments, name) for name in names})
+
+
+def open_from(arguments: argparse.Namespace) -> Speaker:
+    """The speaker of a command line."""
+    from pipeline.codec.protocol import open_codec
+    from pipeline.config import CodecSettings
+    from pipeline.llasa.loading import ModelSettings
+    from pipeline.llasa.speaking import open_speaker
+
+    usual = ModelSettings()
+    settings = ModelSettings(
+        name=arguments.model or usual.name,
+        device=arguments.device,
+        bf16=arguments.bf16,
+        attn=arguments.attn,
+        quantize=arguments.quantize,
+        compile=arguments.compile,
+        batch=arguments.batch,
+    )
+    codec = open_codec(CodecSettings(name=arguments.codec, device=arguments.device))
+    return open_speaker(settings, codec, server=arguments.server, server_model=arguments.server_model)
+
+
+def _texts(arguments: argparse.Namespace) -> list[str]:
+    texts = list(arguments.texts)
+    if arguments.file is not None:
+        try:
+            lines = arguments.file.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read the texts of {arguments.file}: {error}") from error
+        texts += [line.strip() for line in lines if line.strip()]
+    if not texts:
+        raise UsageError("nothing to say: give a text, or --file with one a line")
+    return texts
+
+
+def _paths(output: Path, count: int) -> list[Path]:
+    """One file, or numbered files in a folder."""
+    if output.suffix.lower() not in SUFFIXES:
+        if output.suffix and not output.is_dir():
+            raise UsageError(f"{output}: write one of {', '.join(SUFFIXES)}, or name a folder without a dot")
+        return [output / f"{number:04d}.wav" for number in range(1, count + 1)]
+    if count > 1:
+        raise UsageError(f"{count} texts do not fit into {output.name}: give a folder with -o")
+    return [output]
+
+
+def _reference_text(arguments: argparse.Namespace) -> str | None:
+    if arguments.reference is None:
+        return None
+    if not arguments.reference.is_file():
+        raise UsageError(f"there is no reference clip {arguments.reference}")
+    if arguments.reference_text is not None:
+        return str(arguments.reference_text)
+    sidecar: Path = arguments.reference.with_suffix(".txt")
+    if not sidecar.is_file():
+        raise UsageError(f"what is said in {arguments.reference}? Give --reference-text, or write {sidecar}")
+    return sidecar.read_text(encoding="utf-8-sig").strip()
+
+
+def _voice(speaker: Speaker, arguments: argparse.Namespace, text: str | None) -> Any:
+    if text is not None:
+        return speaker.voice_of_clip(arguments.reference, text, arguments.normalise)
+    if arguments.dataset is not None:
+        from pipeline.llasa.dataset_voices import voice_of_row
+
+        return voice_of_row(arguments.dataset, arguments.row, speaker.codec)
+    return None
+
+
+def _with_progress(speaker: Speaker, texts: list[str], **options: Any) -> list[Speech]:
+    from tqdm import tqdm
+
+    with tqdm(unit=" codes", desc="speaking", disable=not sys.stderr.isatty()) as bar:
+
+        def progress(done: int, codes: int) -> bool:
+            bar.update(codes - bar.n)
+            return True
+
+        return speaker.speak(texts, progress=progress, **options)
+
+
+def _write(path: Path, speech: Speech) -> None:
+    import soundfile
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, speech.waveform, speech.sample_rate)
+    note = "" if speech.ended else " (cut at --max-codes)"
+    print(f"{path}: {speech.seconds:.2f} s{note}  {speech.text[:60]}")

@@ -1,0 +1,1 @@
+"""The anti-aliased SnakeBeta activation, three ways: plain PyTorch, C++ on a CPU, Triton on a GPU."""

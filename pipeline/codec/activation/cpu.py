@@ -1,0 +1,122 @@
+"""The anti-aliased activation on a CPU as one pass: builds snake.cpp with the machine's compiler and calls
+it.
+
+Needs a C++ compiler (`$CXX`, g++, c++ or clang++); `build` gives None without one and the plain path serves.
+The library is kept in `$XDG_CACHE_HOME/llasa-dataset`, named by its source, its compiler and what "this
+processor" means to that compiler, so that machines that share a home folder do not run each other's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.codec.activation.plain import Activation, snake_parameters
+
+SOURCE = Path(__file__).with_name("snake.cpp")
+FLAGS = (
+    *("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-pthread"),
+    *(
+        "-fno-math-errno",
+        "-fno-trapping-math",
+        "-ffp-contract=fast",
+    ),  # so that rounding and sums become vectors
+)
+BUILD_SECONDS = 120  # a compiler that takes longer is stuck
+
+
+@cache
+def build() -> Activation | None:
+    """The activation, built or found in the cache; None where there is no compiler that can build it."""
+    compiler = _compiler()
+    if compiler is None:
+        return None
+    try:
+        library = ctypes.CDLL(str(_built(compiler)))
+    except (OSError, subprocess.SubprocessError) as error:
+        words = getattr(error, "stderr", None) or error
+        logging.getLogger(__name__).warning(
+            "the activation kernel was not built, encoding is slower: %s", words
+        )
+        return None
+    return _Kernel(library)
+
+
+class _Kernel:
+    """See `pipeline.codec.activation.plain.Activation`; float32 in CPU memory."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        self._snake = library.snake
+        self._snake.argtypes = [
+            *[ctypes.c_void_p] * 3,
+            *[ctypes.c_int64] * 3,
+            *[ctypes.c_void_p] * 4,
+            ctypes.c_int,
+        ]
+        self._snake.restype = None
+
+    def __call__(self, module: Any, values: Tensor, lengths: Tensor) -> Tensor:
+        values = values.float().contiguous()
+        made = torch.empty_like(values)
+        parameters = snake_parameters(module)
+        read = [tensor.data_ptr() for tensor in parameters]
+        self._snake(
+            values.data_ptr(),
+            made.data_ptr(),
+            lengths.data_ptr(),
+            *values.shape,
+            *read,
+            torch.get_num_threads(),
+        )
+        return made
+
+
+def _compiler() -> str | None:
+    for name in (os.environ.get("CXX"), "g++", "c++", "clang++"):
+        found = shutil.which(name) if name else None
+        if found:
+            return found
+    return None
+
+
+def _built(compiler: str) -> Path:
+    """The shared library's path; compiled under another name and renamed, so that two runs do not meet."""
+    target = subprocess.run(
+        [compiler, "-march=native", "-E", "-dM", "-x", "c++", os.devnull],
+        check=True,
+        capture_output=True,
+        timeout=BUILD_SECONDS,
+    ).stdout  # the macros of this compiler for this processor
+    name = hashlib.sha256(b"\0".join([SOURCE.read_bytes(), " ".join(FLAGS).encode(), target])).hexdigest()[
+        :16
+    ]
+    finished = _cache_folder() / f"snake-{name}.so"
+    if not finished.is_file():
+        with tempfile.TemporaryDirectory(dir=finished.parent) as folder:
+            made = Path(folder) / "snake.so"
+            subprocess.run(
+                [compiler, *FLAGS, "-o", str(made), str(SOURCE)],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=BUILD_SECONDS,
+            )
+            made.replace(finished)
+    return finished
+
+
+def _cache_folder() -> Path:
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llasa-dataset"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,111 @@
+"""What a form of corpus must tell about itself, and what it is given to look at.
+
+Knows the settings and the folder; knows none of the forms, which `forms.py` lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.audio.remote_source import source_of
+from pipeline.audio.source import AudioSource
+from pipeline.config import CorpusSettings
+from pipeline.corpus import lines
+from pipeline.corpus.audio_index import AudioIndex, scan
+from pipeline.corpus.entry import Corpus
+from pipeline.errors import UsageError
+from pipeline.storage.paths import place, reached
+
+USUAL_FILES = tuple(  # transcripts looked for in the audio folder where no text is given
+    f"{name}.{ending}"
+    for name in ("metadata", "transcripts", "transcript", "manifest")
+    for ending in ("csv", "tsv", "jsonl", "json", "txt")
+)
+
+
+@dataclass(frozen=True)
+class Given:
+    """The settings, and what can be seen of the corpus without reading all of it; looked up once."""
+
+    settings: CorpusSettings
+    take_usual: bool = True  # transcripts by a usual name in the audio folder, where no text is given
+
+    @cached_property
+    def folder(self) -> Path | None:
+        """The audio folder, if the setting names one."""
+        path = place(self.settings.audio or "")
+        with reached(path):
+            return path if self.settings.audio and path.is_dir() else None
+
+    @cached_property
+    def text(self) -> Path | None:
+        """The transcript file or folder: as given, else one of the usual names in the audio folder."""
+        if self.settings.text is not None:
+            path = place(self.settings.text)
+            if not path.exists():
+                raise UsageError(f"there is no transcript file or folder {path}")
+            return path
+        if self.folder is None or not self.take_usual:
+            return None
+        usual = [self.folder / name for name in USUAL_FILES]
+        return next((path for path in usual if path.is_file()), None)
+
+    @property
+    def text_file(self) -> Path | None:
+        """The transcripts, if they are one file."""
+        return self.text if self.text is not None and self.text.is_file() else None
+
+    @property
+    def text_folder(self) -> Path | None:
+        """The folder to look for transcripts in, unless they are one file."""
+        return self.folder if self.text is None else self.text if self.text.is_dir() else None
+
+    @cached_property
+    def head(self) -> list[str]:
+        """First lines of the transcript file; empty without one."""
+        return [] if self.text_file is None else lines.head(self.text_file)
+
+    @cached_property
+    def index(self) -> AudioIndex:
+        """The audio files. UsageError where there is no folder."""
+        return AudioIndex(self.audio_folder(), self.settings.ext, self.source)
+
+    def files(self, endings: tuple[str, ...]) -> list[str]:
+        """Files below the audio folder with one of `endings` (lower case), as `source` opens them; sorted."""
+        return scan(self.audio_folder(), endings)
+
+    @property
+    def source(self) -> AudioSource:
+        """Opens the files of the audio folder."""
+        cache = Path(self.settings.cache).expanduser() if self.settings.cache else None
+        return source_of(self.audio_folder(), cache, round(self.settings.cache_gb * 1e9))
+
+    def audio_folder(self) -> Path:
+        """The folder; UsageError where there is none."""
+        if self.folder is None:
+            raise UsageError(
+                f"there is no audio folder {self.settings.audio}, and it is no owner/name on the Hub"
+            )
+        return self.folder
+
+    def transcript_file(self, form: str) -> Path:
+        """The file; UsageError where there is none, since the form `form` needs one."""
+        if self.text_file is None:
+            where = (
+                f"{self.text} is a folder" if self.text else f"{self.settings.audio} has none by a usual name"
+            )
+            raise UsageError(f"--transcripts {form} reads one transcript file, and {where}; name the file")
+        return self.text_file
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form of corpus: its name for `--transcripts`, what it is known by, and how it is opened."""
+
+    name: str
+    known_by: str  # for the error that nothing fits
+    fits: Callable[[Given], bool]
+    open: Callable[[Given], Corpus]

@@ -1,0 +1,1 @@
+"""The forms of corpus that can be read, one module each."""

@@ -1,0 +1,175 @@
+"""A Hugging Face dataset with an Audio column: saved to disk, a folder of Parquet, or an id on the Hub.
+
+Knows the `datasets` library, which is imported when a dataset is opened. Audio is never decoded here: the
+source gives the bytes that the dataset holds, or the path that it names. A locator is `split/row`; so rows
+keep theirs when rows are appended. An id is the dataset's own where it has one, else the locator.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pipeline.config import CorpusSettings
+from pipeline.corpus.audio_index import nfc
+from pipeline.corpus.entry import Corpus, Entry, Malformed, is_writable
+from pipeline.corpus.fields import Fields
+from pipeline.corpus.format import Form, Given
+from pipeline.corpus.pairing import milliseconds
+from pipeline.errors import UsageError
+from pipeline.utterance import Rejection, Utterance
+
+SAVED = ("dataset_info.json", "dataset_dict.json")  # what save_to_disk writes
+STORED = ("*.parquet", "data/*.parquet", "*/*.parquet", "*.arrow")  # what load_dataset finds in a folder
+HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")  # owner/name; a bare name is rather a mistyped folder
+
+
+@dataclass(frozen=True)
+class DatasetSource:
+    """Audio of a dataset's rows, read where it is asked for; opened once in each process."""
+
+    name: str  # a folder or an id on the Hub
+    split: str
+    column: str
+
+    @cached_property
+    def _rows(self) -> Any:
+        return open_dataset(self.name, self.split).select_columns([self.column])
+
+    def __getstate__(self) -> dict[str, str]:
+        return {"name": self.name, "split": self.split, "column": self.column}
+
+    def stat(self, locator: str) -> tuple[int, int]:
+        """Size in bytes and, for audio inside the dataset, a checksum in place of the modification time.
+
+        A dataset's own files are rewritten whenever it is saved or fetched again, so their times say nothing.
+        """
+        audio = self.open(locator)
+        if isinstance(audio, Path):
+            status = audio.stat()
+            return status.st_size, status.st_mtime_ns
+        content = audio.read()
+        return len(content), zlib.crc32(content)
+
+    def open(self, locator: str) -> Path | BinaryIO:
+        """The bytes in the dataset, else the file that it names; FileNotFoundError if it has neither."""
+        audio = self._rows[int(locator.rpartition("/")[2])][self.column] or {}
+        if audio.get("bytes"):
+            return io.BytesIO(audio["bytes"])
+        if audio.get("path"):
+            return Path(audio["path"])
+        raise FileNotFoundError(f"row {locator} of {self.name} has no audio")
+
+
+@dataclass
+class DatasetCorpus:
+    """Rows of a dataset. See `entry.Corpus`."""
+
+    source: DatasetSource
+    fields: Fields
+    language: str | None = None
+    kind: str = "huggingface"
+
+    def utterances(self) -> Iterator[Utterance | Rejection]:
+        """See `entry.Corpus.utterances`. Reads no audio."""
+        rows = open_dataset(self.source.name, self.source.split).remove_columns([self.source.column])
+        for number, row in enumerate(rows):
+            locator = f"{self.source.split}/{number}"
+            where = f"{self.source.name}:{locator}"
+            entry = self.fields.entry({**row, self.source.column: locator}, where)
+            yield self._malformed(entry, locator) or self._utterance(entry, locator)
+
+    def audio_without_text(self) -> Iterable[str]:
+        """None: a row's audio has the row's text."""
+        return ()
+
+    def _malformed(self, entry: Entry | Malformed, locator: str) -> Rejection | None:
+        if isinstance(entry, Entry):
+            if is_writable(entry.id, entry.text, entry.speaker, entry.language):
+                return None
+            entry = Malformed(entry.where, "holds half a surrogate pair, which is not a character")
+        return Rejection(locator, locator, entry.rejection().reason, entry.rejection().detail)
+
+    def _utterance(self, entry: Entry | Malformed, locator: str) -> Utterance:
+        assert isinstance(entry, Entry)
+        times = "" if entry.start is None else f"-{milliseconds(entry.start)}-{milliseconds(entry.end)}"
+        return Utterance(
+            id=nfc(entry.id) if entry.id else locator + times,
+            audio=locator,
+            text=entry.text.strip(),
+            speaker=entry.speaker,
+            language=entry.language or self.language,
+            start=entry.start,
+            end=entry.end,
+        )
+
+
+def open_dataset(name: str, split: str) -> Any:
+    """The split as a `datasets.Dataset`, its Audio undecoded. UsageError where it cannot be had."""
+    import datasets
+
+    folder = Path(name).expanduser()
+    try:
+        if any((folder / file).is_file() for file in SAVED):
+            opened = datasets.load_from_disk(folder)
+            rows = opened[split] if isinstance(opened, datasets.DatasetDict) else opened
+        else:
+            rows = datasets.load_dataset(str(folder) if folder.is_dir() else name, split=split)
+    except KeyError:
+        raise UsageError(
+            f"{name} has the splits {', '.join(opened)}, not {split}; set corpus.hf_split"
+        ) from None
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        raise UsageError(
+            f"{name} is no folder with audio here and cannot be loaded as a Hugging Face dataset "
+            f"({' '.join(str(error).split())}); give a local folder, or check the id and corpus.hf_split"
+        ) from error
+    for column, feature in rows.features.items():
+        if isinstance(feature, datasets.Audio):
+            rows = rows.cast_column(column, datasets.Audio(decode=False))
+    return rows
+
+
+def choose(rows: Any, name: str, settings: CorpusSettings) -> Fields:
+    """Its fields: the audio is the Audio column. UsageError where there is none, or no text."""
+    import datasets
+
+    audio = [column for column, feature in rows.features.items() if isinstance(feature, datasets.Audio)]
+    wanted = settings.audio_column or next(iter(audio), None)
+    if wanted not in audio:
+        kinds = ", ".join(audio) or "none"
+        raise UsageError(
+            f"{name} has no Audio column {wanted or ''} (it has {kinds}); set corpus.audio_column"
+        )
+    others = Fields.choose((column for column in rows.column_names if column not in audio), settings)
+    if others.text is None:
+        raise UsageError(f"{name} has the columns {', '.join(rows.column_names)}; set corpus.text_column")
+    return Fields(**{**{part: getattr(others, part) for part in Fields.__slots__}, "audio": wanted})
+
+
+def _fits(given: Given) -> bool:
+    folder = given.folder
+    if given.settings.text is not None:
+        return False
+    if folder is None:
+        return HUB_ID.fullmatch(given.settings.audio or "") is not None
+    saved = any((folder / name).is_file() for name in SAVED)
+    return saved or any(next(folder.glob(pattern), None) is not None for pattern in STORED)
+
+
+def _open(given: Given) -> Corpus:
+    settings = given.settings
+    name = str(given.folder.absolute()) if given.folder else settings.audio or ""
+    fields = choose(open_dataset(name, settings.hf_split), name, settings)
+    assert fields.audio is not None
+    source = DatasetSource(name, settings.hf_split, fields.audio)
+    return DatasetCorpus(source, fields, settings.language)
+
+
+FORM = Form("huggingface", "a dataset with an Audio column: a folder, or an id on the Hub", _fits, _open)

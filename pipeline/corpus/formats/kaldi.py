@@ -1,0 +1,104 @@
+"""A Kaldi data folder: `wav.scp`, `text`, and where present `segments`, `utt2spk`, `utt2lang`.
+
+Knows Kaldi's files (kaldi-asr.org/doc/data_prep.html). A command in `wav.scp` is never run: what it would
+make must be written to a file first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.corpus import lines
+from pipeline.corpus.audio_index import AudioIndex
+from pipeline.corpus.entry import Corpus, Entry, Malformed
+from pipeline.corpus.format import Form, Given
+from pipeline.corpus.pairing import FolderCorpus
+from pipeline.errors import UsageError
+
+
+@dataclass
+class Table:
+    """A file of lines `key value`: the values, and what went wrong, by key where there is one."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    malformed: list[Malformed] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> Table:
+        """All of the file; an empty table where there is none. A key's last line counts, as in Kaldi."""
+        table = cls()
+        for where, line in lines.read_lines(path) if path.exists() else ():
+            columns = line.split(None, 1) if isinstance(line, str) else []
+            if isinstance(line, Malformed):
+                table.malformed.append(line)
+            elif len(columns) < 2:
+                table.malformed.append(Malformed(where, f"has a key and no value: {line.strip()!r}"))
+            else:
+                table.values[columns[0]] = columns[1].strip()
+        return table
+
+
+def entries(folder: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
+    """The entries of `text`, in its order, after the unreadable lines of the other files."""
+    names = ("wav.scp", "segments", "utt2spk", "utt2lang")
+    recordings, segments, speakers, languages = (Table.read(folder / name) for name in names)
+    for table in (recordings, segments, speakers, languages):
+        yield from table.malformed
+    near = index.near(folder)
+    for where, line in lines.read_lines(folder / "text"):
+        if isinstance(line, Malformed):
+            yield line
+            continue
+        key, text = (*line.split(None, 1), "")[:2]
+        times = segment(segments.values.get(key), where)
+        if isinstance(times, Malformed):
+            yield times
+            continue
+        recording, start, end = times or (key, None, None)
+        audio = recordings.values.get(recording, recording)
+        if audio.endswith("|"):
+            yield Malformed(
+                where, f"{recording} is made by a command, which is not run; write its audio to a file"
+            )
+            continue
+        speaker, language = speakers.values.get(key), languages.values.get(key)
+        yield Entry(where, audio, text, key, speaker, language, start, end, near)
+
+
+def segment(line: str | None, where: str) -> tuple[str, float, float | None] | Malformed | None:
+    """Recording, start and end in seconds (None: to its end) of a line of `segments` without its key."""
+    if line is None:
+        return None
+    try:
+        recording, begins, ends, *_ = line.split()
+        start, end = float(begins), float(ends)
+    except ValueError:
+        return Malformed(where, f"its segment is {line!r}, not a recording with start and end")
+    if end == -1:  # Kaldi's word for the end of the recording
+        return recording, start, None
+    if not 0 <= start < end < float("inf"):
+        return Malformed(where, f"its segment runs from {begins} to {ends} s")
+    return recording, start, end
+
+
+def folder_of(given: Given) -> Path | None:
+    """The folder that holds `wav.scp` and `text`: the one given, or the one of the file given."""
+    at = given.text_file.parent if given.text_file else given.text_folder
+    return at if at and (at / "wav.scp").is_file() and (at / "text").is_file() else None
+
+
+def _fits(given: Given) -> bool:
+    named = given.text_file is None or given.text_file.name in {"wav.scp", "text", "segments"}
+    return given.folder is not None and named and folder_of(given) is not None
+
+
+def _open(given: Given) -> Corpus:
+    folder = folder_of(given)
+    if folder is None:
+        raise UsageError(f"there is no wav.scp with a text beside it in {given.text or given.settings.audio}")
+    return FolderCorpus("kaldi", given.index, lambda: entries(folder, given.index), given.settings.language)
+
+
+FORM = Form("kaldi", "a folder with wav.scp and text", _fits, _open)

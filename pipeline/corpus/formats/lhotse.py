@@ -1,0 +1,157 @@
+"""Lhotse manifests, `.jsonl` or `.jsonl.gz`: cuts, or supervisions with their recordings beside them.
+
+Knows the JSON that lhotse writes (lhotse.readthedocs.io/en/latest/cuts.html), not the library. An utterance
+is a supervision: its part of the recording is decoded by offset. What lhotse would compute when loading
+(mixes, speed, commands, one channel of several) is malformed here: write it to files first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.corpus import lines
+from pipeline.corpus.audio_index import AudioIndex, scan
+from pipeline.corpus.entry import Corpus, Entry, Malformed
+from pipeline.corpus.format import Form, Given
+from pipeline.corpus.formats import jsonl
+from pipeline.corpus.pairing import FolderCorpus
+from pipeline.errors import UsageError
+
+ENDINGS = (".jsonl", ".jsonl.gz")
+EDGE = 0.001  # seconds; a supervision this close to both ends of its recording is all of it
+Json = Mapping[str, Any]
+
+
+def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
+    """The entries of a file of cuts or of supervisions, in its order."""
+    near = index.near(path.parent)
+    recordings: dict[str, Json] | None = None
+    for where, line in lines.read_lines(path):
+        row = line if isinstance(line, Malformed) else jsonl.parse(line, where)
+        if isinstance(row, Malformed):
+            yield row
+        elif is_cut(row):
+            yield from _of_cut(row, where, near)
+        else:
+            if recordings is None:
+                recordings = _recordings(path)
+            yield _of_supervision(row, recordings, where, near)
+
+
+def is_cut(row: Json) -> bool:
+    """Whether an object is a cut: of any type, also those that cannot be read here."""
+    return isinstance(row.get("supervisions"), list) or row.get("type") in {"MixedCut", "PaddingCut"}
+
+
+def is_supervision(row: Json) -> bool:
+    """Whether an object is a supervision."""
+    return {"recording_id", "start", "duration"} <= row.keys()
+
+
+def _recordings(path: Path) -> dict[str, Json]:
+    """Recordings by id. In lhotse's recipes the two files have one name but for the word."""
+    beside = path.with_name(path.name.replace("supervisions", "recordings"))
+    if beside == path or not beside.is_file():
+        raise UsageError(
+            f"{path} holds supervisions, and there is no file of their recordings, {beside.name}, beside it"
+        )
+    parsed = (jsonl.parse(line, where) for where, line in lines.read_lines(beside) if isinstance(line, str))
+    return {str(row.get("id")): row for row in parsed if not isinstance(row, Malformed)}
+
+
+def _of_cut(cut: Json, where: str, near: str | None) -> Iterator[Entry | Malformed]:
+    recording, supervisions = cut.get("recording"), cut.get("supervisions")
+    if not isinstance(recording, Mapping):
+        kind = cut.get("type", "cut")
+        yield Malformed(where, f"is a {kind} without one recording; write its audio to a file first")
+    elif not supervisions:
+        yield Malformed(where, "is a cut without supervisions, so it has no text")
+    else:
+        for supervision in supervisions:
+            yield _entry(supervision, recording, cut.get("start", 0.0), where, near)
+
+
+def _of_supervision(
+    supervision: Json, recordings: Mapping[str, Json], where: str, near: str | None
+) -> Entry | Malformed:
+    recording = recordings.get(str(supervision.get("recording_id")))
+    if recording is None:
+        return Malformed(
+            where, f"is of the recording {supervision.get('recording_id')!r}, which is not there"
+        )
+    return _entry(supervision, recording, 0.0, where, near)
+
+
+def _entry(
+    supervision: Json, recording: Json, origin: float, where: str, near: str | None
+) -> Entry | Malformed:
+    """`origin`: where in the recording (seconds) the supervision's times count from."""
+    audio = audio_of(recording, supervision.get("channel", 0))
+    if audio is None:
+        return Malformed(where, f"is of the recording {recording.get('id')!r}, {NOT_PLAIN}")
+    try:
+        start = max(0.0, float(origin) + float(supervision["start"]))
+        end = float(origin) + float(supervision["start"]) + float(supervision["duration"])
+        whole = start < EDGE and end > float(recording["duration"]) - EDGE
+        name, text = str(supervision["id"]), str(supervision.get("text") or "")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return Malformed(where, f"is no whole supervision: {type(error).__name__} {error}")
+    if not start < end < float("inf"):
+        return Malformed(where, f"has a supervision from {start:g} to {end:g} s")
+    speaker, language = supervision.get("speaker"), supervision.get("language")
+    if whole:
+        return Entry(where, audio, text, name, speaker, language, near=near)
+    return Entry(where, audio, text, name, speaker, language, round(start, 6), round(end, 6), near)
+
+
+NOT_PLAIN = "which is not one unchanged file with the supervision's channels; write its audio to files first"
+
+
+def audio_of(recording: Json, channel: int | list[int]) -> str | None:
+    """The path or URL of a recording that is a file as it is; None for anything that must be computed.
+
+    Channels are mixed when a file is decoded, so a supervision must be of all of them.
+    """
+    sources = recording.get("sources")
+    if not isinstance(sources, list) or len(sources) != 1 or recording.get("transforms"):
+        return None
+    source = sources[0]
+    wanted = [channel] if isinstance(channel, int) else channel
+    if source.get("type") not in {"file", "url"} or set(source.get("channels", [0])) != set(wanted):
+        return None
+    return str(source["source"])
+
+
+def manifest_of(given: Given) -> Path | None:
+    """The file of cuts or supervisions: as given, else the one in the folder that has such a name."""
+    if given.text_file is not None:
+        return given.text_file if given.text_file.name.endswith(ENDINGS) else None
+    folder = given.text_folder
+    if folder is None:
+        return None
+    names = [name for name in scan(folder, ENDINGS) if "/" not in name]
+    found = [name for word in ("cuts", "supervisions") for name in names if word in name]
+    return folder / found[0] if found else None
+
+
+def _fits(given: Given) -> bool:
+    path = manifest_of(given)
+    if path is None or given.folder is None:
+        return False
+    first = next(iter(lines.head(path)), "")
+    row = jsonl.parse(first, "")
+    return not isinstance(row, Malformed) and (is_cut(row) or is_supervision(row))
+
+
+def _open(given: Given) -> Corpus:
+    path = manifest_of(given)
+    if path is None:
+        raise UsageError(
+            f"there is no {' or '.join(ENDINGS)} of cuts in {given.text or given.settings.audio}"
+        )
+    return FolderCorpus("lhotse", given.index, lambda: entries(path, given.index), given.settings.language)
+
+
+FORM = Form("lhotse", "lhotse's cuts or supervisions, .jsonl or .jsonl.gz", _fits, _open)

@@ -1,0 +1,200 @@
+"""Parquet with audio inside: a column of bytes, or of `{bytes, path}` as the datasets library writes it.
+
+Reads a row group where it is asked for and copies nothing first; a few row groups stay in memory, bounded in
+bytes. A locator is `file.parquet#row`, and so is an id where the table has none of its own. Of a folder with
+several splits (`data/train-00000-of-00002.parquet`), `corpus.hf_split` says which one is read.
+"""
+
+from __future__ import annotations
+
+import bisect
+import io
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pipeline.audio.source import AudioSource, Span
+from pipeline.config import CorpusSettings
+from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
+from pipeline.corpus.entry import Corpus, Entry, Malformed
+from pipeline.corpus.fields import NAMES, Fields
+from pipeline.corpus.format import Form, Given
+from pipeline.errors import UsageError
+
+ENDINGS = (".parquet",)
+CACHED_BYTES = 256 << 20  # of row groups that one process holds; the one in use is always held
+BATCH = 1000  # rows read at a time for their texts
+
+
+@dataclass(frozen=True)
+class ParquetSource:
+    """Audio of the rows of Parquet files that `files` opens."""
+
+    files: AudioSource
+    column: str
+
+    @cached_property
+    def _groups(self) -> _RowGroups:
+        return _RowGroups(self.files, self.column)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"files": self.files, "column": self.column}
+
+    def stat(self, locator: str) -> tuple[int, int]:
+        """Of the whole Parquet file: a row's own size would cost reading its row group."""
+        return self.files.stat(locator.rpartition("#")[0])
+
+    def open(self, locator: str) -> Path | BinaryIO:
+        """The bytes in the row, else the file that it names; FileNotFoundError if it has neither."""
+        file, _, row = locator.rpartition("#")
+        value = self._groups.value(file, int(row))
+        content, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+        if content:
+            return io.BytesIO(content)
+        if path:
+            return self.files.open(path)
+        raise FileNotFoundError(f"row {row} of {file} has no audio")
+
+
+class _RowGroups:
+    """The row groups that were used last, up to `CACHED_BYTES`. Threads may share it."""
+
+    def __init__(self, files: AudioSource, column: str) -> None:
+        self._files, self._column = files, column
+        self._bounds: dict[str, list[int]] = {}  # first row of each group, and the number of rows
+        self._held: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def value(self, file: str, row: int) -> Any:
+        """The audio of a row, as Python has it."""
+        with self._lock:
+            bounds = self._bounds.get(file) or self._bounds_of(file)
+            if row >= bounds[-1]:
+                raise FileNotFoundError(f"{file} has {bounds[-1]:,} rows and no row {row:,}")
+            group = bisect.bisect_right(bounds, row) - 1
+            return self._column_of(file, group)[row - bounds[group]].as_py()
+
+    def _bounds_of(self, file: str) -> list[int]:
+        with closing(open_parquet(self._files, file)) as opened:
+            bounds = [0]
+            for group in range(opened.metadata.num_row_groups):
+                bounds.append(bounds[-1] + opened.metadata.row_group(group).num_rows)
+        self._bounds[file] = bounds
+        return bounds
+
+    def _column_of(self, file: str, group: int) -> Any:
+        key = file, group
+        if key not in self._held:
+            with closing(open_parquet(self._files, file)) as opened:
+                self._held[key] = opened.read_row_group(group, columns=[self._column]).column(self._column)
+        self._held.move_to_end(key)
+        while len(self._held) > 1 and sum(held.nbytes for held in self._held.values()) > CACHED_BYTES:
+            self._held.popitem(last=False)
+        return self._held[key]
+
+
+def open_parquet(files: AudioSource, path: str) -> Any:
+    """An open `pyarrow.parquet.ParquetFile`. UsageError where it is none."""
+    import pyarrow
+    import pyarrow.parquet
+
+    span = Span.of(files.open(path), path)
+    try:
+        return pyarrow.parquet.ParquetFile(pyarrow.PythonFile(span, mode="r"))
+    except pyarrow.ArrowException as error:
+        span.close()
+        raise UsageError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+
+
+def audio_column(schema: Any, settings: CorpusSettings) -> str | None:
+    """The column that holds audio: as set, else by its type, binary or with a field `bytes`."""
+    from pyarrow import types
+
+    def holds_audio(kind: Any) -> bool:
+        if types.is_struct(kind):
+            return bool(kind.get_field_index("bytes") >= 0)
+        return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+    found = [field.name for field in schema if holds_audio(field.type)]
+    if settings.audio_column is not None:
+        return settings.audio_column if settings.audio_column in found else None
+    usual = [name for name in found if name.lower() in NAMES["audio"]]
+    return next(iter(usual or found), None)
+
+
+def entries(
+    files: AudioSource, paths: list[str], column: str, settings: CorpusSettings
+) -> Iterator[Entry | Malformed]:
+    """The entries of all files, in the order of `paths`. Reads no audio."""
+    for path in paths:
+        with closing(open_parquet(files, path)) as opened:
+            names = [name for name in opened.schema_arrow.names if name != column]
+            fields = whole(Fields.choose(names, settings))
+            parts = (fields.text, fields.id, fields.speaker, fields.language)
+            wanted = [name for name in parts if name in names]
+            row = 0
+            for batch in opened.iter_batches(BATCH, columns=wanted):
+                for values in batch.to_pylist():
+                    locator = f"{path}#{row}"
+                    row += 1
+                    yield fields.entry({**values, HERE: locator}, locator)
+
+
+def _paths(given: Given) -> list[str]:
+    """The files of the split, where names tell splits; else all."""
+    paths, split = given.files(ENDINGS), given.settings.hf_split
+    named = [path for path in paths if split_of(path) == split]
+    return named or [path for path in paths if split_of(path) is None]
+
+
+def split_of(path: str) -> str | None:
+    """The split that a path tells as the Hub's datasets do: `test-00000-of-00001.parquet`, `test/0`."""
+    folder, _, name = path.rpartition("/")
+    for word in (name.partition("-")[0].removesuffix(".parquet"), folder.rpartition("/")[2]):
+        if word in {"train", "validation", "test", "dev"}:
+            return word
+    return None
+
+
+def _schema(given: Given, path: str) -> Any:
+    with closing(open_parquet(given.source, path)) as opened:
+        return opened.schema_arrow
+
+
+def _fits(given: Given) -> bool:
+    if given.settings.text is not None or given.folder is None:
+        return False
+    paths = _paths(given)
+    return bool(paths) and audio_column(_schema(given, paths[0]), given.settings) is not None
+
+
+def _open(given: Given) -> Corpus:
+    paths, settings, files = _paths(given), given.settings, given.source
+    if not paths:
+        raise UsageError(
+            f"there is no .parquet of the split {settings.hf_split} below {given.audio_folder()}; "
+            "set corpus.hf_split"
+        )
+    schema = _schema(given, paths[0])
+    column = audio_column(schema, settings)
+    if column is None:
+        raise UsageError(
+            f"{paths[0]} has no column of audio bytes among {', '.join(schema.names)}; "
+            "set corpus.audio_column"
+        )
+    if Fields.choose(schema.names, settings).text is None:
+        raise UsageError(f"{paths[0]} has the columns {', '.join(schema.names)}; set corpus.text_column")
+    return EmbeddedCorpus(
+        "parquet",
+        ParquetSource(files, column),
+        lambda unnamed: entries(files, paths, column, settings),
+        settings.language,
+    )
+
+
+FORM = Form("parquet", "Parquet files with a column of audio bytes", _fits, _open)

@@ -1,0 +1,129 @@
+"""Long recordings with time-stamped transcripts: `talk.mp3` and `talk.srt`, `.vtt` or `.json` beside it.
+
+Each segment or cue is an utterance, decoded by offset. Pairs the files; what is in them is `subtitles.py`'s.
+An id is the recording's path and the times: `talks/one-00001230-00004560`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.config import CorpusSettings
+from pipeline.corpus.audio_index import AudioIndex, nfc, scan
+from pipeline.corpus.entry import Corpus, Entry, Malformed, Scope
+from pipeline.corpus.format import Form, Given
+from pipeline.corpus.formats.subtitles import Segment, cues, has_segments, json_segments
+from pipeline.corpus.pairing import FolderCorpus
+from pipeline.errors import UsageError
+
+ENDINGS = (".json", ".srt", ".vtt")  # in order of preference: JSON has the finest times
+LANGUAGE = re.compile(r"\.([a-z]{2,3}(?:-[A-Za-z]{2,4})?)$")  # as video downloaders write: talk.en.vtt
+Pair = tuple[Path, str, str | None]  # transcript, name of the recording, language by the transcript's name
+
+
+def entries(pairs: list[Pair], root: Path, settings: CorpusSettings) -> Iterator[Entry | Malformed]:
+    """The segments of all recordings, a recording after the other."""
+    for path, recording, language in pairs:
+        shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
+        for segment in _segments(path, shown, settings):
+            if isinstance(segment, Malformed):
+                yield segment
+                continue
+            yield Entry(
+                where=segment.where,
+                audio=recording,
+                text=segment.text,
+                speaker=segment.speaker,
+                language=segment.language or language,
+                start=segment.start,
+                end=segment.end,
+                scope=Scope.EXACT,
+            )
+
+
+def _segments(path: Path, shown: str, settings: CorpusSettings) -> Iterator[Segment | Malformed]:
+    try:
+        content = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        yield Malformed(f"{shown}:1", f"byte {error.start + 1} is not UTF-8")
+        return
+    except OSError as error:
+        raise UsageError(f"cannot read the transcript {path}: {error.strerror or error}") from error
+    if path.suffix.lower() == ".json":
+        yield from json_segments(content, shown, settings)
+    else:
+        yield from cues(content, shown)
+
+
+def pairs_of(given: Given) -> list[Pair]:
+    """Transcripts whose recording is there, the best one of each, by recording."""
+    index = given.index
+    if given.text_file is not None:
+        if not given.text_file.name.lower().endswith(ENDINGS):
+            return []
+        return _pair_of_file(given.text_file, index)
+    root = given.text_folder
+    best: dict[str, tuple[int, Pair]] = {}
+    for name in [] if root is None else scan(root, ENDINGS):
+        assert root is not None
+        stem, ending = name.rsplit(".", 1)
+        recording, language = _recording(nfc(stem), index)
+        rank = ENDINGS.index("." + ending.lower())
+        if recording and rank < best.get(recording, (len(ENDINGS),))[0]:
+            best[recording] = rank, (root / name, recording, language)
+    return [pair for _, (_, pair) in sorted(best.items())]
+
+
+def _pair_of_file(path: Path, index: AudioIndex) -> list[Pair]:
+    """One transcript given by itself: for the recording of its name, or the only one there is."""
+    near = index.near(path.parent) or ""
+    recording, language = _recording(nfc(f"{near}/{path.stem}".lstrip("/")), index)
+    if recording is None:
+        recording, language = _recording(nfc(path.stem), index)
+    if recording is None and len(index.locators) == 1:
+        recording = index.locators[0]
+    return [(path, recording, language)] if recording else []
+
+
+def _recording(stem: str, index: AudioIndex) -> tuple[str | None, str | None]:
+    """The recording that a transcript's path without ending means, and a language that the path tells."""
+    if index.find(stem, scope=Scope.EXACT):
+        return stem, None
+    match = LANGUAGE.search(stem)
+    if match and index.find(stem[: match.start()], scope=Scope.EXACT):
+        return stem[: match.start()], match[1]
+    return None, None
+
+
+def _is_timed(path: Path) -> bool:
+    """Whether a transcript has times; sidecars of single clips may be JSON too."""
+    if path.suffix.lower() != ".json":
+        return True
+    try:
+        return has_segments(path.read_bytes().decode("utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _fits(given: Given) -> bool:
+    if given.folder is None:
+        return False
+    pairs = pairs_of(given)
+    return bool(pairs) and _is_timed(pairs[0][0])
+
+
+def _open(given: Given) -> Corpus:
+    pairs = pairs_of(given)
+    if not pairs:
+        raise UsageError(
+            f"there is no {', '.join(ENDINGS)} beside a recording of its name in "
+            f"{given.text or given.settings.audio}"
+        )
+    root = given.text_folder or pairs[0][0].parent
+    settings = given.settings
+    return FolderCorpus("segments", given.index, lambda: entries(pairs, root, settings), settings.language)
+
+
+FORM = Form("segments", f"a time-stamped transcript ({', '.join(ENDINGS)}) of each recording", _fits, _open)

@@ -1,0 +1,113 @@
+"""A text file for each audio file: `a/1.wav` and `a/1.txt`, in one folder tree or in two alike.
+
+Knows which endings are texts and which of several counts. `.normalized.txt` and `.original.txt` are
+LibriTTS's; a `.json` is read by `fields.py`'s names, as Emilia has it beside each MP3. An id is the path
+without ending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+from pipeline.config import CorpusSettings
+from pipeline.corpus.audio_index import AudioIndex, nfc, scan
+from pipeline.corpus.entry import Corpus, Entry, Malformed, Scope
+from pipeline.corpus.fields import Fields
+from pipeline.corpus.format import Form, Given
+from pipeline.corpus.formats import jsonl
+from pipeline.corpus.pairing import FolderCorpus
+from pipeline.corpus.speakers import speaker_of
+from pipeline.errors import UsageError
+
+ENDINGS = (".normalized.txt", ".txt", ".lab", ".original.txt", ".json")  # the first that is there counts
+LABEL_COLUMNS = 2  # an HTK label line begins with two times, in units of 100 ns
+
+
+def entries(root: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator[Entry | Malformed]:
+    """The entries, by folder and name. Text files of a folder that has no audio for any of them are none."""
+    scope = scope_of(root, index)
+    for _, group in groupby(_texts(root), key=lambda pair: pair[0].rpartition("/")[0]):
+        texts = list(group)
+        if any(index.find(name, scope=scope) for name, _ in texts):
+            for name, path in texts:
+                entry = read(root / path, path, name, settings)
+                yield replace(entry, scope=scope) if isinstance(entry, Entry) else entry
+
+
+def scope_of(root: Path, index: AudioIndex) -> Scope:
+    """In one tree a text lies beside its audio; of two trees, one may have more folders on top."""
+    return Scope.EXACT if root.absolute() == index.root else Scope.ANYWHERE
+
+
+def read(path: Path, where: str, name: str, settings: CorpusSettings) -> Entry | Malformed:
+    """The entry of one text file, of the audio `name`; its lines are joined by spaces."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Malformed(f"{where}:1", f"byte {error.start + 1} is not UTF-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the transcript {path}: {error.strerror}") from error
+    if path.suffix.lower() == ".json":
+        return _of_json(text, f"{where}:1", name, settings)
+    parts = [line.strip() for line in text.splitlines() if line.strip()]
+    if path.suffix.lower() == ".lab" and parts and _is_label(parts[0]):
+        return Malformed(f"{where}:1", "is a list of labels with times, not a text")
+    return Entry(f"{where}:1", name, " ".join(parts), name, speaker_of(name))
+
+
+def _of_json(text: str, where: str, name: str, settings: CorpusSettings) -> Entry | Malformed:
+    row = jsonl.parse(text, where)
+    if isinstance(row, Malformed):
+        return row
+    fields = Fields.choose(row, settings)
+    beside: dict[str, object] = {
+        **row,
+        "audio": name,
+        "id": name,
+    }  # the file's place says which audio it is for
+    chosen = {**{part: getattr(fields, part) for part in Fields.__slots__}, "audio": "audio", "id": "id"}
+    return Fields(**chosen).entry(beside, where)
+
+
+def _texts(root: Path) -> Iterator[tuple[str, str]]:
+    """Audio's path without ending, and the text that counts for it; sorted by folder, then name."""
+    ranked = []
+    for path in scan(root, ENDINGS):
+        ending = next(ending for ending in _longest_first(ENDINGS) if path.lower().endswith(ending))
+        name = nfc(path[: -len(ending)])
+        ranked.append((name.rpartition("/")[0], name, ENDINGS.index(ending), path))
+    ranked.sort()
+    for (_, name), group in groupby(ranked, key=lambda each: each[:2]):
+        yield name, next(group)[3]
+
+
+def _longest_first(endings: Sequence[str]) -> list[str]:
+    return sorted(endings, key=len, reverse=True)
+
+
+def _is_label(line: str) -> bool:
+    times = line.split()[:LABEL_COLUMNS]
+    return len(times) == LABEL_COLUMNS and all(time.isdecimal() for time in times)
+
+
+def _fits(given: Given) -> bool:
+    root = given.text_folder
+    if given.folder is None or root is None:
+        return False
+    scope = scope_of(root, given.index)
+    return any(given.index.find(name, scope=scope) for name, _ in _texts(root))
+
+
+def _open(given: Given) -> Corpus:
+    root, settings = given.text_folder, given.settings
+    if root is None:
+        raise UsageError(f"--transcripts sidecar reads a folder of text files, and {given.text} is a file")
+    return FolderCorpus(
+        "sidecar", given.index, lambda: entries(root, settings, given.index), settings.language
+    )
+
+
+FORM = Form("sidecar", f"a text ({', '.join(ENDINGS)}) of the same name for each audio file", _fits, _open)

@@ -1,0 +1,174 @@
+"""WebDataset: tar shards in which files of one name belong together, as Emilia has `a.mp3` and `a.json`.
+
+Knows tar files and WebDataset's rule of names: the path up to the first dot of the file's name. Headers are
+read once, while planning; a locator holds where the audio lies, so that a worker reads just that:
+`EN/000.tar!a.mp3@1536+40960`, the member's offset and size in bytes. An id is the JSON's own, else the tar's
+path and the member's, without endings.
+"""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import BinaryIO
+
+from pipeline.audio.source import AudioSource, Span
+from pipeline.config import CorpusSettings
+from pipeline.corpus.audio_index import AUDIO_ENDINGS
+from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
+from pipeline.corpus.entry import Corpus, Entry, Malformed
+from pipeline.corpus.fields import Fields
+from pipeline.corpus.format import Form, Given
+from pipeline.corpus.formats import jsonl
+from pipeline.errors import UsageError
+
+ENDINGS = (".tar",)
+TEXT_ENDINGS = (".json", ".normalized.txt", ".txt", ".lab", ".original.txt")  # the first with a text counts
+MAX_TEXT = 1 << 20  # bytes; a larger file is no transcript of a clip
+LOCATOR = re.compile(r"(?P<tar>.+)!(?P<name>.+)@(?P<offset>\d+)\+(?P<size>\d+)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class TarSource:
+    """Members of uncompressed tar files that `tars` opens."""
+
+    tars: AudioSource
+
+    def stat(self, locator: str) -> tuple[int, int]:
+        """Size of the member and the version of its tar."""
+        tar, _, _, size = parse(locator)
+        return size, self.tars.stat(tar)[1]
+
+    def open(self, locator: str) -> BinaryIO:
+        """See `AudioSource.open`."""
+        tar, name, offset, size = parse(locator)
+        return Span.of(self.tars.open(tar), name, offset, size)
+
+
+def parse(locator: str) -> tuple[str, str, int, int]:
+    """Tar, member's name, its offset and size. FileNotFoundError for what is no locator of a member."""
+    match = LOCATOR.fullmatch(locator)
+    if match is None:
+        raise FileNotFoundError(f"{locator} names no member of a tar file")
+    return match["tar"], match["name"], int(match["offset"]), int(match["size"])
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in a tar: its name, where its bytes lie, and what they are if they may be a text."""
+
+    name: str
+    offset: int
+    size: int
+    text: bytes | None
+
+    @property
+    def key(self) -> str:
+        """The path up to the first dot of the file's name; members of one key belong together."""
+        folder, slash, name = self.name.rpartition("/")
+        return folder + slash + name.partition(".")[0]
+
+    @property
+    def ending(self) -> str:
+        """The rest, in lower case."""
+        return self.name[len(self.key) :].lower()
+
+
+def entries(
+    tars: AudioSource, paths: list[str], settings: CorpusSettings, unnamed: list[str]
+) -> Iterator[Entry | Malformed]:
+    """The entries of all tars, in the order of `paths` and of their members."""
+    for path in paths:
+        with Span.of(tars.open(path), path) as file:
+            yield from _of_tar(file, path, settings, unnamed)
+
+
+def _of_tar(
+    file: BinaryIO, path: str, settings: CorpusSettings, unnamed: list[str]
+) -> Iterator[Entry | Malformed]:
+    faults: list[Malformed] = []
+    for key, group in groupby(_members(file, path, faults), key=lambda member: member.key):
+        entry = _sample(path, key, list(group), settings)
+        if isinstance(entry, str):
+            unnamed.append(entry)
+        elif entry is not None:
+            yield entry
+    yield from faults
+
+
+def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Member]:
+    """The files in a tar. Where it ends early or is damaged, that is noted in `faults` and reading stops."""
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for info in tar:
+                tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+                if not info.isreg() or info.name.rpartition("/")[2].startswith("."):
+                    continue
+                is_text = info.name.lower().endswith(TEXT_ENDINGS) and info.size <= MAX_TEXT
+                opened = tar.extractfile(info) if is_text else None
+                text = opened.read() if opened else None
+                yield Member(info.name.removeprefix("./"), info.offset_data, info.size, text)
+    except tarfile.TarError as error:
+        faults.append(Malformed(f"{path}:{file.tell()}", f"is where the tar cannot be read on: {error}"))
+
+
+def _sample(
+    path: str, key: str, members: list[Member], settings: CorpusSettings
+) -> Entry | Malformed | str | None:
+    """What the members of one key are: an entry, the locator of audio without text, or nothing."""
+    by_ending = {member.ending: member for member in members}
+    endings = AUDIO_ENDINGS if settings.ext is None else ("." + settings.ext.lower().lstrip("."),)
+    audio = next((by_ending[ending] for ending in endings if ending in by_ending), None)
+    text = next((by_ending[ending] for ending in TEXT_ENDINGS if ending in by_ending), None)
+    locator = "" if audio is None else f"{path}!{audio.name}@{audio.offset}+{audio.size}"
+    if text is None or text.text is None:
+        return locator or None
+    where, name = f"{path}:{text.name}", f"{path.removesuffix('.tar')}/{key}"
+    try:
+        content = text.text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return Malformed(where, f"byte {error.start + 1} is not UTF-8")
+    if text.ending != ".json":
+        return Entry(where, locator, " ".join(content.split()), name)
+    row = jsonl.parse(content, where)
+    return row if isinstance(row, Malformed) else _of_json(row, where, locator, name, settings)
+
+
+def _of_json(
+    row: dict[str, object], where: str, locator: str, name: str, settings: CorpusSettings
+) -> Entry | Malformed:
+    fields = whole(Fields.choose(row, settings))
+    found = fields.entry({**row, HERE: locator or where}, where)
+    if isinstance(found, Malformed):
+        return found
+    return replace(found, audio=locator, id=name if fields.id == HERE else found.id)
+
+
+def _tars(given: Given) -> list[str]:
+    return given.files(ENDINGS)
+
+
+def _fits(given: Given) -> bool:
+    if given.text is not None or given.folder is None or given.index.locators:
+        return False  # archives beside the files they were unpacked to are not the corpus
+    return bool(_tars(given))
+
+
+def _open(given: Given) -> Corpus:
+    paths, settings, tars = _tars(given), given.settings, given.source
+    if not paths:
+        raise UsageError(
+            f"there is no .tar below {given.audio_folder()}; compressed ones must be unpacked first"
+        )
+    return EmbeddedCorpus(
+        "webdataset",
+        TarSource(tars),
+        lambda unnamed: entries(tars, paths, settings, unnamed),
+        settings.language,
+    )
+
+
+FORM = Form("webdataset", "tar shards of audio with .json or .txt", _fits, _open)

@@ -1,0 +1,1 @@
+"""A dataset on disk: its manifest, rows, shards, states, statistics and card."""

@@ -1,0 +1,1 @@
+"""The dataset card: front matter for the Hub, then a page for people."""

@@ -1,0 +1,76 @@
+"""How the rows are described to the `datasets` library: in a card's front matter, and beside Arrow shards.
+
+Both are written without importing `datasets`; tests read them back with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.dataset.rows import OPTIONAL, SCHEMA, schema
+from pipeline.dataset.shards import Dataset
+from pipeline.storage.files import write_text
+
+DTYPES = {pa.string(): "string", pa.float64(): "float64", pa.int32(): "int32", pa.uint16(): "uint16"}
+
+
+def yaml_features(names: Sequence[str], embeds_audio: bool) -> list[dict[str, Any]]:
+    """The `features` of a card's `dataset_info`, for these columns of `rows.SCHEMA`."""
+
+    def described(field: pa.Field) -> dict[str, Any]:
+        if field.name == "audio" and embeds_audio:
+            return {"name": "audio", "dtype": "audio"}
+        if pa.types.is_list(field.type):
+            return {"name": field.name, "list": DTYPES[field.type.value_type]}
+        return {"name": field.name, "dtype": DTYPES[field.type]}
+
+    return [described(field) for field in schema(names)]
+
+
+def columns(dataset: Dataset) -> tuple[str, ...]:
+    """The columns of the finished shards' rows, in the order of `rows.SCHEMA`."""
+    found = {name for state in dataset.states() for name in state.columns if state.rows}
+    found = found or set(SCHEMA.names) - set(OPTIONAL)
+    return tuple(name for name in SCHEMA.names if name in found)
+
+
+def write_disk_index(dataset: Dataset) -> None:
+    """Make `datasets.load_from_disk(OUT/data)` work on Arrow shards; nothing to do for other formats.
+
+    Writes `data/dataset_info.json` and `data/state.json`, which list the files of the finished shards. They
+    lie in `data/`, because `load_dataset` refuses a folder that has a `state.json`.
+    """
+    if dataset.form != "arrow":
+        return
+    states = dataset.states()
+    contents = json.dumps([state.files for state in states], sort_keys=True).encode()
+    index: dict[str, Any] = {
+        "_data_files": [{"filename": dataset.files(state.shard).data.name} for state in states],
+        "_fingerprint": hashlib.sha256(contents).hexdigest()[:16],
+        "_format_columns": None,
+        "_format_kwargs": {},
+        "_format_type": None,
+        "_output_all_columns": False,
+        "_split": dataset.split,
+    }
+    info = {
+        "citation": "",
+        "description": "",
+        "features": {field.name: _json_feature(field.type) for field in schema(columns(dataset))},
+        "homepage": "",
+        "license": "",
+    }
+    folder = dataset.root / "data"
+    write_text(folder / "dataset_info.json", json.dumps(info, indent=2) + "\n")
+    write_text(folder / "state.json", json.dumps(index, indent=2) + "\n")
+
+
+def _json_feature(kind: pa.DataType) -> dict[str, Any]:
+    if pa.types.is_list(kind):
+        return {"feature": _json_feature(kind.value_type), "_type": "List"}
+    return {"dtype": DTYPES[kind], "_type": "Value"}

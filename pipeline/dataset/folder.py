@@ -1,0 +1,94 @@
+"""The output folder: which settings made it, which of its shards are done.
+
+Knows the top of a dataset (`config.yaml`, `manifest/`) and nothing of how shards are made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.config import Settings, changes_results, flatten
+from pipeline.dataset.manifest import Manifest, ShardPlan
+from pipeline.dataset.shards import Dataset
+from pipeline.errors import UsageError
+from pipeline.storage.files import write_text
+from pipeline.storage.paths import is_remote
+from pipeline.utterance import Reason
+
+PLANNED = {  # reasons that planning finds again by itself, so that trying the clip again is of no use
+    Reason.MISSING_AUDIO,
+    Reason.MALFORMED_TRANSCRIPT,
+    Reason.DUPLICATE_ID,
+    Reason.EMPTY_TEXT,
+    Reason.TEXT_TOO_SHORT,
+    Reason.TEXT_TOO_LONG,
+    Reason.EXCLUDED,
+}
+
+
+def settle(root: Path, settings: Settings) -> Dataset:
+    """Write `config.yaml` on the first run; later UsageError unless the settings give the same results."""
+    path = root / "config.yaml"
+    if not path.exists():
+        if strangers := strangers_in(root):
+            raise UsageError(
+                f"{root} is not empty and not a dataset ({strangers[0]} is in it): give another folder"
+            )
+        kept = settings.model_dump(exclude={"run"})  # where shards were made says nothing of the dataset
+        content = {"fingerprint": settings.fingerprint(), "settings": kept}
+        write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    dataset = Dataset(root)
+    if dataset.fingerprint != settings.fingerprint():
+        raise UsageError(f"{root} was made with other settings: {_differences(dataset.settings, settings)}")
+    return dataset
+
+
+def strangers_in(root: Path) -> list[str]:
+    """What lies in a folder that should be new; hidden files, our locks among them, do not count."""
+    try:
+        return [entry.name for entry in root.iterdir() if entry.name and not entry.name.startswith(".")]
+    except FileNotFoundError:  # a store has no empty folders
+        return []
+
+
+def _differences(made_with: dict[str, Any], settings: Settings) -> str:
+    differences = []
+    for key, value in flatten(settings).items():
+        section, _, name = key.partition(".")
+        before = made_with.get(section, {}).get(name)
+        if changes_results(key) and before != value:
+            differences.append(f"{key} was {before!r} and is now {value!r}")
+    return f"{'; '.join(differences)}. Give those settings, or another output folder"
+
+
+def unfinished(dataset: Dataset, manifest: Manifest, *, retry_rejected: bool = False) -> list[ShardPlan]:
+    """Shards that are not done, or were made from other manifest rows than today's.
+
+    With `retry_rejected`, also those with rejections that another try may turn into rows.
+    """
+    done = {state.shard: state for state in dataset.states()}
+
+    def is_done(plan: ShardPlan) -> bool:
+        state = done.get(plan.shard)
+        if state is None or state.inputs != plan.digest:
+            return False
+        return not (retry_rejected and any(reason not in PLANNED for reason in state.reasons))
+
+    return [plan for plan in manifest.shards if not is_done(plan)]
+
+
+def clean(
+    root: Path, folders: Iterable[str] = ("data", "rejected", "state", "manifest", "report", ".")
+) -> None:
+    """Remove temporary files that a killed run left. Only the run that holds the folder may."""
+    if is_remote(root):  # they were made elsewhere
+        return
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            for path in (root / folder).glob(".*.tmp"):
+                path.unlink()

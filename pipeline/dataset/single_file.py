@@ -1,0 +1,41 @@
+"""One JSONL file of `{"text", "code"}` rows, as LLASA training code reads it, joined from a dataset's shards.
+
+The dataset itself lies beside it in `NAME.jsonl.parts/`, so that a run resumes and rejections are kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pipeline.dataset.rows import append_jsonl
+from pipeline.dataset.shards import Dataset
+from pipeline.storage.files import replacing, write_text
+
+COLUMNS = ("text", "code")
+
+
+def parts_folder(output: Path) -> Path:
+    """Where the dataset behind a single file lies."""
+    return output.with_name(f"{output.name}.parts")
+
+
+def join(root: Path, output: Path) -> None:
+    """Write `output` from the finished shards in `root`, unless it holds them already."""
+    dataset = Dataset(root)
+    states = dataset.states()
+    made_from = hashlib.sha256(
+        json.dumps([state.files for state in states], sort_keys=True).encode()
+    ).hexdigest()
+    mark = root / "joined.json"
+    if output.exists() and mark.exists() and json.loads(mark.read_text()) == _mark(made_from, output):
+        return
+    with replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:
+        for table in dataset.tables(COLUMNS):
+            append_jsonl(file, table)
+    write_text(mark, json.dumps(_mark(made_from, output)) + "\n")
+
+
+def _mark(made_from: str, output: Path) -> dict[str, object]:
+    return {"made_from": made_from, "bytes": output.stat().st_size}

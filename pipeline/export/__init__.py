@@ -1,0 +1,1 @@
+"""Writes a dataset in the formats that training programs read."""

@@ -1,0 +1,175 @@
+"""A dataset to the files that one training program reads: complete or absent, the same bytes every time.
+
+Shards stream through: rows are tokenised, dealt to train or validation, and appended. A row that is too
+long with its prompt is listed in `left_out.jsonl` and never cut, for cutting loses the end marker, and then
+nothing teaches the model to stop.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.dataset.shards import Dataset
+from pipeline.errors import UsageError
+from pipeline.export import memmaps, sft, trainer_jsonl
+from pipeline.export.samples import COLUMNS, LeftOut, Samples, fitting, tokenise
+from pipeline.export.splits import IsValidation
+from pipeline.llasa_format.tokenizer import Tokens
+from pipeline.storage.folders import replacing_folder
+
+ROWS_PER_LOT = 1000  # 8 MB as a memmap of 2,048 tokens
+RECORD = "export.json"  # what was asked for, and what came of it
+
+
+class Writer(Protocol):
+    """Takes samples, a shard's at a time, and files them by split."""
+
+    def write(self, split: str, samples: Samples) -> None:
+        """Append samples, at least one."""
+        ...
+
+    def close(self) -> None:
+        """Finish the files."""
+        ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """What a training program reads, and how it is made."""
+
+    open: Callable[[Path, Tokens, int], Writer]  # folder, tokens, max_length
+    validation: str | None  # the validation split's name; None: the program reads one set only
+    extra: int = 0  # tokens that the program adds to the conversation of the chat template
+
+
+FORMATS: dict[str, Format] = {
+    "llasa-trainer": Format(
+        lambda folder, tokens, length: trainer_jsonl.JsonlWriter(folder), "val", trainer_jsonl.PROMPT_EXTRA
+    ),
+    "llasa-memmap": Format(
+        lambda folder, tokens, length: memmaps.MemmapWriter(folder, tokens, length, tokens.eos), "val"
+    ),
+    "unsloth-memmap": Format(
+        lambda folder, tokens, length: memmaps.UnsplitWriter(folder, tokens, length, tokens.eos), None
+    ),
+    "sharded-memmap": Format(
+        lambda folder, tokens, length: memmaps.ShardedWriter(folder, tokens, length, tokens.padding), "test"
+    ),
+    "sft": Format(
+        lambda folder, tokens, length: sft.SftWriter(folder, partial(sft.id_table, tokens=tokens)),
+        "validation",
+    ),
+    "sft-messages": Format(
+        lambda folder, tokens, length: sft.SftWriter(folder, partial(sft.message_table, tokens=tokens)),
+        "validation",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an export made."""
+
+    folder: Path
+    rows: dict[str, int]  # by split
+    left_out: dict[str, int]  # by reason
+    made: bool  # False: the same export was there already
+
+
+def export(
+    dataset: Dataset,
+    name: str,
+    tokens: Tokens,
+    is_validation: IsValidation,
+    folder: Path,
+    *,
+    max_length: int,
+    columns: tuple[str, ...] = (),
+    asked: Mapping[str, Any],
+    progress: Callable[[int], object] = lambda rows: None,
+) -> Outcome:
+    """Write `dataset` for the program `name` (see `FORMATS`) to `folder`, which is replaced as a whole.
+
+    `columns` are those that `is_validation` looks at; `asked` is what else makes a difference (seed, date and
+    so on). When `folder` holds just that already, nothing is done. UsageError when it holds other things.
+    """
+    request = {
+        **asked,
+        "format": name,
+        "max_length": max_length,
+        "tokenizer": tokens.digest,
+        "dataset": _digest(dataset),
+    }
+    if (found := _found(folder, request)) is not None:
+        return Outcome(folder, found["rows"], found["left_out"], made=False)
+    with replacing_folder(folder, RECORD) as temporary:
+        filing = _Filing(FORMATS[name], tokens, is_validation, max_length)
+        writer = filing.form.open(temporary, tokens, max_length)
+        with (temporary / "left_out.jsonl").open("w", encoding="utf-8") as listing:
+            for table in _lots(dataset, tuple(dict.fromkeys((*COLUMNS, *columns)))):
+                for loss in filing.write(table, writer):
+                    listing.write(json.dumps(dataclasses.asdict(loss), ensure_ascii=False) + "\n")
+                progress(len(table))
+        writer.close()
+        record = {"request": request, "rows": filing.rows, "left_out": filing.left_out}
+        (temporary / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    return Outcome(folder, dict(filing.rows), dict(filing.left_out), made=True)
+
+
+class _Filing:
+    """Files one lot of rows after the other, and counts."""
+
+    def __init__(self, form: Format, tokens: Tokens, is_validation: IsValidation, max_length: int) -> None:
+        self.form = form
+        self.rows: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self._tokens = tokens
+        self._is_validation = is_validation
+        self._max_length = max_length
+
+    def write(self, table: pa.Table, writer: Writer) -> list[LeftOut]:
+        """Write what fits; returns what does not."""
+        samples = tokenise(table, self._tokens)
+        fits, losses = fitting(samples, self._tokens, self.form.extra, self._max_length)
+        held = self._is_validation(table)
+        for split, mask in (("train", fits & ~held), (self.form.validation, fits & held)):
+            if split is not None and mask.any():
+                writer.write(split, samples.keep(mask))
+                self.rows[split] += int(np.count_nonzero(mask))
+        self.left_out.update(loss.reason for loss in losses)
+        return losses
+
+
+def _lots(dataset: Dataset, columns: tuple[str, ...]) -> Iterator[pa.Table]:
+    """The finished rows, at most `ROWS_PER_LOT` at a time."""
+    for state in dataset.states():
+        table = dataset.table(state.shard, [name for name in columns if name in state.columns])
+        for start in range(0, len(table), ROWS_PER_LOT):
+            yield table.slice(start, ROWS_PER_LOT)
+
+
+def _found(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return record if record["request"] == request else None
+
+
+def _digest(dataset: Dataset) -> str:
+    states = dataset.states()
+    if not any(state.rows for state in states):
+        raise UsageError(f"{dataset.root} has no finished rows to export: run create_dataset.py first")
+    contents = json.dumps([state.files for state in states], sort_keys=True)
+    return hashlib.sha256(contents.encode()).hexdigest()[:16]

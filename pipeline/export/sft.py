@@ -1,0 +1,110 @@
+"""Parquet for the Trainers of transformers and trl: token ids with labels, or messages.
+
+`input_ids` is the whole conversation, from the first token of the template to the end marker of the speech;
+`labels` are -100 up to and with the speech's start marker: the loss is on the codes and the end alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.export.memmaps import code_tokens
+from pipeline.export.ragged import Ragged, constant, joined
+from pipeline.export.samples import Samples
+from pipeline.llasa_format.prompt import INSTRUCTION
+from pipeline.llasa_format.tokenizer import Tokens
+
+IGNORED = -100  # the label that PyTorch's cross entropy leaves out
+ROWS_PER_FILE = 100_000
+
+
+class SftWriter:
+    """Appends to `{split}-00000.parquet`, a row group for each lot of samples, and on to further files."""
+
+    def __init__(self, folder: Path, table: Callable[[Samples], pa.Table]) -> None:
+        self._folder = folder
+        self._table = table
+        self._open: dict[str, pq.ParquetWriter] = {}
+        self._rows: Counter[str] = Counter()
+
+    def write(self, split: str, samples: Samples) -> None:
+        """Append the samples of a split."""
+        table = self._table(samples)
+        number, within = divmod(self._rows[split], ROWS_PER_FILE)
+        if within + len(table) > ROWS_PER_FILE:
+            rest = ROWS_PER_FILE - within
+            self._append(split, number, table.slice(0, rest))
+            number, table = number + 1, table.slice(rest)
+        self._append(split, number, table)
+
+    def _append(self, split: str, number: int, table: pa.Table) -> None:
+        name = f"{split}-{number:05d}"
+        if name not in self._open:
+            self.close_split(split)
+            path = self._folder / f"{name}.parquet"
+            self._open[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
+        self._open[name].write_table(table)
+        self._rows[split] += len(table)
+
+    def close_split(self, split: str) -> None:
+        """Finish the file of a split that is being written."""
+        for name in [name for name in self._open if name.rpartition("-")[0] == split]:
+            self._open.pop(name).close()
+
+    def close(self) -> None:
+        """Finish every file."""
+        for writer in self._open.values():
+            writer.close()
+
+
+def id_table(samples: Samples, tokens: Tokens) -> pa.Table:
+    """Columns input_ids (int32), labels (int32) and attention_mask (int8), lists of equal length a row."""
+    layout, rows = tokens.layout, len(samples)
+    prompt = joined(
+        [
+            constant(tokens.opening, rows),
+            samples.text_ids,
+            constant([*tokens.middle, layout.speech_start], rows),
+        ]
+    )
+    answer = joined([code_tokens(samples, tokens), constant([layout.speech_end], rows)])
+    masked = Ragged(np.full_like(prompt.values, IGNORED), prompt.lengths)
+    whole = joined([prompt, answer])
+    attention = Ragged(np.ones(len(whole.values), np.int8), whole.lengths)
+    return pa.table(
+        {
+            "input_ids": _lists(whole),
+            "labels": _lists(joined([masked, answer])),
+            "attention_mask": _lists(attention),
+        }
+    )
+
+
+def message_table(samples: Samples, tokens: Tokens) -> pa.Table:
+    """One column, messages: the user's and the assistant's turn, for trainers that apply the template."""
+    layout, name = tokens.layout, tokens.tokenizer.convert_ids_to_tokens
+    spelled = pa.array(name(layout.code_ids.tolist()))
+    offsets = pa.array(samples.codes.offsets(), pa.int64())
+    words = pa.LargeListArray.from_arrays(offsets, spelled.take(pa.array(samples.codes.values)))
+    speech = pc.binary_join(words, "").to_pylist()
+    start, end = name(layout.text_start), name(layout.text_end)
+    messages = [
+        [
+            {"role": "user", "content": f"{INSTRUCTION}{start}{text}{end}"},
+            {"role": "assistant", "content": name(layout.speech_start) + codes + name(layout.speech_end)},
+        ]
+        for text, codes in zip(samples.texts, speech, strict=True)
+    ]
+    turn = pa.struct([("role", pa.string()), ("content", pa.string())])
+    return pa.table({"messages": pa.array(messages, pa.list_(turn))})
+
+
+def _lists(ragged: Ragged) -> pa.ListArray:
+    return pa.ListArray.from_arrays(pa.array(ragged.offsets(), pa.int32()), pa.array(ragged.values))

@@ -1,0 +1,69 @@
+"""Files that are complete or absent: write under a temporary name, fsync, rename, fsync the folder.
+
+The temporary name is fixed for a target and writer, so a run after a crash overwrites what the crash left. In
+an object store an object appears whole by itself: it is made in a temporary folder here, then uploaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.storage.paths import is_remote, upload
+
+CHUNK = 1 << 20  # bytes read at a time
+
+
+@contextlib.contextmanager
+def replacing(target: Path, writer: str = "") -> Iterator[Path]:
+    """Yield a temporary path; when the block ends well, it becomes `target` durably and at once.
+
+    `writer` keeps the temporary names of two that may write one target apart.
+    """
+    if is_remote(target):
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / target.name
+            upload(Path(folder) / target.name, target)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}{writer and '.' + writer}.tmp")
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(target)
+        sync(target.parent)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(target: Path, text: str) -> None:
+    """Replace `target` by `text` in UTF-8, unless it already says just that."""
+    content = text.encode()
+    with contextlib.suppress(FileNotFoundError):
+        if target.read_bytes() == content:
+            return
+    with replacing(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,175 @@
+"""What a validation needs of the other rooms: the dataset, its codec and recordings, a model, a tokenizer.
+
+Knows how each is opened and which of them may be missing; validates nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.config import CodecSettings, Settings
+from pipeline.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from pipeline.codec.protocol import Codec
+    from pipeline.dataset.shards import Dataset
+    from pipeline.validate.listening.exact import Encode
+    from pipeline.validate.listening.sample import Recordings
+    from pipeline.validate.listening.speaking import Said, Speak
+    from pipeline.validate.rows.scan import Fits
+    from pipeline.validate.session import Parts
+
+TOKENIZED_AT_ONCE = 1000  # texts
+DOWNLOADS = "validated"  # folder here for datasets of the Hub, and their reports
+
+
+def open_dataset(output: str) -> Dataset:
+    """The dataset that OUT names. UsageError when there is none."""
+    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.single_file import parts_folder
+
+    path = Path(output)
+    if not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", output):
+        return fetch(output)
+    return Dataset(parts_folder(path) if path.suffix == ".jsonl" else path)
+
+
+def fetch(name: str) -> Dataset:
+    """A dataset on the Hub, as a folder below `DOWNLOADS` here, which a second run finds again."""
+    from pipeline.publish.hub import download
+    from pipeline.validate.published import adopt
+
+    root = Path(DOWNLOADS, name.replace("/", "--"))
+    print(f"{name}: from the Hub to {root}")
+    download(name, root / "hub")
+    return adopt(root / "hub", root)
+
+
+def gather(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) -> Parts:
+    """Open codec, corpus and model, as far as they are needed and there."""
+    from pipeline.validate.session import Parts
+
+    wanted = settings.validation.sample or settings.validation.exact or arguments.model
+    codec = open_fp32(settings.codec, dataset) if wanted else None
+    recordings, notes = None, []
+    if codec is not None:
+        try:
+            recordings = open_recordings(dataset, settings, codec)
+        except UsageError as error:
+            notes.append(
+                f"The recordings were not compared: {error}. Give their folder with --audio and the "
+                "transcripts with --text."
+            )
+    return Parts(
+        codec=codec,
+        alone=None if codec is None else reference(codec),
+        recordings=recordings,
+        fits=None if arguments.tokenizer is None else fits(arguments.tokenizer, settings),
+        speak=None if arguments.model is None or codec is None else speaker(arguments.model, codec),
+        model=arguments.model or "",
+        held_out=frozenset() if arguments.held_out is None else read_ids(arguments.held_out),
+        notes=tuple(notes),
+    )
+
+
+def open_fp32(codec: CodecSettings, dataset: Dataset) -> Codec:
+    """The dataset's codec in float32. UsageError when its weights are not those that made the codes."""
+    from pipeline.codec.protocol import open_codec
+
+    opened = open_codec(codec.model_copy(update={"bf16": False, "compile": False}))
+    made_with = {state.codec["fingerprint"] for state in dataset.states()}
+    if made_with and made_with != {opened.fingerprint}:
+        raise UsageError(
+            f"the codes in {dataset.root} were made with other weights than {codec.name} has "
+            f"({min(made_with)[:12]} then, {opened.fingerprint[:12]} now): name them with --codec"
+        )
+    return opened
+
+
+def reference(codec: Codec) -> Encode:
+    """What encodes one clip alone, in fp32, by the unmodified model where there is one."""
+    import torch
+
+    from pipeline.codec.agreement import encode_alone
+
+    return lambda waveform: encode_alone(codec, torch.from_numpy(waveform))
+
+
+def open_recordings(dataset: Dataset, settings: Settings, codec: Codec) -> Recordings:
+    """The corpus's audio. UsageError when it is not where it was."""
+    from pipeline.audio.source import FolderSource
+    from pipeline.corpus import open_corpus
+    from pipeline.validate.listening.sample import Recordings
+    from pipeline.validate.published import RECORDINGS
+
+    embedded = dataset.root / RECORDINGS
+    return Recordings(
+        FolderSource(embedded) if embedded.is_dir() else open_corpus(settings.corpus).source,
+        codec.sample_rate,
+        settings.limits.max_seconds,
+        settings.load.decode_timeout,
+    )
+
+
+def speaker(model: str, codec: Codec) -> Speak:
+    """A LLASA model as a function from texts to speech."""
+    from pipeline.llasa.loading import ModelSettings
+    from pipeline.llasa.sampling import Sampling
+    from pipeline.llasa.speaking import open_speaker
+    from pipeline.validate.listening.speaking import Said
+
+    opened = open_speaker(ModelSettings(name=model), codec)
+
+    def speak(texts: Sequence[str]) -> list[Said]:
+        spoken = opened.speak(texts, sampling=Sampling(seed=0))
+        return [Said(one.waveform, one.codes, one.ended) for one in spoken]
+
+    return speak
+
+
+def fits(tokenizer: str, settings: Settings) -> Fits:
+    """Whether texts with their codes fit the training length, by a tokenizer and its chat template."""
+    import numpy as np
+    from transformers import AutoTokenizer
+
+    from pipeline.llasa_format.prompt import DATE, INSTRUCTION, neutralise
+
+    try:
+        counter = AutoTokenizer.from_pretrained(tokenizer)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"the tokenizer {tokenizer} cannot be loaded: {str(error).splitlines()[0]}"
+        ) from error
+    conversation = [{"role": "user", "content": INSTRUCTION}, {"role": "assistant", "content": ""}]
+    around = 4  # the markers
+    if counter.chat_template:
+        prompt = counter.apply_chat_template(conversation, tokenize=False, date_string=DATE)
+        around += len(counter(prompt, add_special_tokens=False)["input_ids"])
+    limit = settings.validation.max_length
+
+    def fit(texts: pa.Array, counts: np.ndarray) -> np.ndarray:
+        given = [neutralise(text) for text in texts.to_pylist()]
+        lengths: list[int] = []
+        for first in range(0, len(given), TOKENIZED_AT_ONCE):
+            found = counter(given[first : first + TOKENIZED_AT_ONCE], add_special_tokens=False)["input_ids"]
+            lengths += [len(ids) for ids in found]
+        room: np.ndarray = np.array(lengths) + counts + around <= limit
+        return room
+
+    return fit
+
+
+def read_ids(path: str) -> frozenset[str]:
+    """Ids of a text file, one a line. UsageError when it cannot be read."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"cannot read --held-out {path}: {error.strerror}") from error
+    return frozenset(line.strip() for line in lines if line.strip())

@@ -1,0 +1,1 @@
+"""Decodes a sample of rows and measures how they sound and what is heard in them."""

@@ -1,0 +1,90 @@
+"""Writes `report/index.html`: chooses rows to listen to, decodes them again, and puts the page together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline.audio.decode import AudioError
+from pipeline.dataset.shards import Dataset
+from pipeline.storage.files import write_text
+from pipeline.validate.listening.sample import SampleRow, read_rows
+from pipeline.validate.report import wording
+from pipeline.validate.report.page import ClipCard, Sounding, page
+from pipeline.validate.report.pictures import player, spectrogram
+
+if TYPE_CHECKING:
+    from pipeline.validate.session import Outcome, Parts
+
+WORST, SAMPLED = 6, 6  # rows with players: of the suspects, of the sample
+LONGEST = 20.0  # seconds that a player holds: the file is to stay small
+
+
+def write_report(dataset: Dataset, outcome: Outcome, parts: Parts) -> Path:
+    """Write the page and return its path."""
+    cards = [] if parts.codec is None else _cards(dataset, outcome, parts)
+    path = dataset.root / "report" / "index.html"
+    title = dataset.root.resolve().name
+    write_text(path, page(title, outcome.metrics, outcome.checks, outcome.suspects, cards))
+    return path
+
+
+def _cards(dataset: Dataset, outcome: Outcome, parts: Parts) -> list[ClipCard]:
+    suspects = {entry["row"]: entry for entry in outcome.suspects}
+    spoken = {row["row"]: row for row in outcome.spoken}
+    measured = {row["row"]: row for row in outcome.rows}
+    first = list(spoken) if spoken else list(measured)
+    chosen = dict.fromkeys([*list(suspects)[:WORST], *first[:SAMPLED]])
+    rows = {row.row: row for row in read_rows(dataset, outcome.scan.shard_rows, chosen)}
+    return [
+        ClipCard(
+            id=row.id,
+            text=row.text,
+            facts=_facts(measured.get(number, {})),
+            reasons=[
+                wording.reason(suspects[number], name)
+                for name in suspects.get(number, {"reasons": []})["reasons"]
+            ],
+            sounds=_sounds(row, measured.get(number, {}), spoken.get(number, {}), parts),
+        )
+        for number in chosen
+        if (row := rows.get(number)) is not None
+    ]
+
+
+def _facts(figures: Mapping[str, Any]) -> list[str]:
+    """What was measured of the row, shortly."""
+    scores = figures.get("scores", {})
+    names = {"stoi": "STOI", "pesq_wb": "PESQ", "mos_source": "MOS", "mos_decoded": "MOS decoded"}
+    return [f"{said} {scores[name]:.2f}" for name, said in names.items() if name in scores]
+
+
+def _sounds(
+    row: SampleRow, figures: Mapping[str, Any], spoken: Mapping[str, Any], parts: Parts
+) -> Sequence[Sounding]:
+    codec, found = parts.codec, []
+    if codec is None:
+        return []
+    if parts.recordings is not None:
+        try:
+            waveform = parts.recordings.load(row)[2]
+        except AudioError:
+            pass  # the row's reasons say so
+        else:
+            found.append(_sounding("source", figures.get("heard_source"), waveform, codec.sample_rate))
+    for caption, codes, heard in (
+        ("decoded", row.codes, figures.get("heard_decoded")),
+        ("spoken by the model", np.array(spoken.get("codes", ())), spoken.get("heard_spoken")),
+    ):
+        if len(codes) and codes.min() >= 0 and codes.max() < codec.codebook_size:
+            waveform = codec.decode([codes.astype(np.uint16)])[0]
+            found.append(_sounding(caption, heard, waveform, codec.output_sample_rate))
+    return found
+
+
+def _sounding(caption: str, heard: str | None, waveform: np.ndarray, rate: int) -> Sounding:
+    shown = waveform[: round(LONGEST * rate)]
+    return Sounding(caption, heard, player(shown, rate), spectrogram(shown, rate))
