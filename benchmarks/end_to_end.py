@@ -25,7 +25,7 @@ from pipeline.audio.decode import decode
 from pipeline.build.create import create
 from pipeline.codec.checkpoint import find
 from pipeline.config import Settings
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.storage.claims import claimed
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"

@@ -21,29 +21,25 @@ import numpy as np
 
 from benchmarks.common import save
 from benchmarks.validate import make
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.export.formats import FORMATS, export
 from pipeline.export.splits import nothing
-from pipeline.llasa.prompt import Prompter
 from pipeline.llasa.tiny import build_tokenizer
-from pipeline.llasa_format.layout import read_layout
-from pipeline.llasa_format.prompt import DATE
-from pipeline.llasa_format.tokenizer import Tokens, read_tokens
+from pipeline.llasa_format.prompt import PromptFormat, read_prompt_format
 
 WIDTH = 2048  # tokens a row
 
 
-def tokens_for(dataset: Dataset) -> Tokens:
+def prompts_for(dataset: Dataset) -> PromptFormat:
     """A tokenizer in the LLASA layout that knows the dataset's words, as Llama's knows those of English."""
     texts = dataset.table(0, ["text"])["text"].to_pylist()
     tokenizer = build_tokenizer(65_536, text_vocabulary=2_000, corpus=texts)
-    layout = read_layout(tokenizer, 65_536, "benchmark")
-    return read_tokens(tokenizer, layout, Prompter(tokenizer, layout).harmless, DATE, "benchmark")
+    return read_prompt_format(tokenizer, 65_536, "benchmark")
 
 
-def loop(dataset: Dataset, tokens: Tokens, path: Path) -> None:
+def loop(dataset: Dataset, prompts: PromptFormat, path: Path) -> None:
     """One row after the other, into a memmap of all of them."""
-    tokenizer, layout = tokens.tokenizer, tokens.layout
+    tokenizer, layout = prompts.tokenizer, prompts.layout
     rows = []
     for table in dataset.tables(["text", "code"]):
         for row in table.to_pylist():
@@ -54,7 +50,7 @@ def loop(dataset: Dataset, tokens: Tokens, path: Path) -> None:
                 *(int(layout.code_ids[code]) for code in row["code"]),
                 layout.speech_end,
             ]
-            rows.append(np.pad(ids[:WIDTH], (0, WIDTH - len(ids[:WIDTH])), constant_values=tokens.eos))
+            rows.append(np.pad(ids[:WIDTH], (0, WIDTH - len(ids[:WIDTH])), constant_values=prompts.eos))
     whole = np.array(rows, np.int32)
     stored = np.memmap(path, "int32", "w+", shape=whole.shape)
     stored[:] = whole
@@ -86,7 +82,7 @@ def main() -> None:
 def measure(root: Path, count: int) -> dict[str, dict[str, float]]:
     """Rows and megabytes a second: of the loop, of tokenising alone, of every format."""
     dataset = make(root / "dataset", "parquet", count)
-    tokens = tokens_for(dataset)
+    prompts = prompts_for(dataset)
     figures: dict[str, dict[str, float]] = {}
 
     def note(name: str, seconds: float, size: int | None = None) -> None:
@@ -97,12 +93,12 @@ def measure(root: Path, count: int) -> dict[str, dict[str, float]]:
             figures[name]["rows"] / figures["loop (llasa-memmap)"]["rows"], 2
         )
 
-    seconds = processor_seconds(lambda: loop(dataset, tokens, root / "loop"))
+    seconds = processor_seconds(lambda: loop(dataset, prompts, root / "loop"))
     note("loop (llasa-memmap)", seconds, count * WIDTH * 4)
     texts = [table["text"].to_pylist() for table in dataset.tables(["text"])]
-    note("tokenising alone", processor_seconds(lambda: [tokens.spoken(lot) for lot in texts]))
+    note("tokenising alone", processor_seconds(lambda: [prompts.encode(lot) for lot in texts]))
     for name in FORMATS:
-        make_files = partial(export, dataset, name, tokens, nothing, root / name, max_length=WIDTH, asked={})
+        make_files = partial(export, dataset, name, prompts, nothing, root / name, max_length=WIDTH, asked={})
         seconds = processor_seconds(make_files)
         note(name, seconds, sum(path.stat().st_size for path in (root / name).iterdir()))
     return figures

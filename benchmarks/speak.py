@@ -29,9 +29,10 @@ from pipeline.errors import UsageError
 from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.compiling import as_it_is, compiled
 from pipeline.llasa.decoder import Decoder
-from pipeline.llasa.prompt import Prompter
 from pipeline.llasa.sampling import Sampling
 from pipeline.llasa_format.layout import Layout, read_layout
+from pipeline.llasa_format.prompt import read_prompt_format
+from pipeline.llasa_format.tokenizer import load_tokenizer
 from pipeline.runtime import pick_device
 
 RESULTS = Path(__file__).parent / "results"
@@ -81,7 +82,7 @@ def main() -> None:
 def measure(shape: str, device: torch.device, codes: int, ceiling: float, compile: bool) -> dict[str, Any]:
     """All figures of one model."""
     model, tokenizer, layout = load(shape, device)
-    prompt = Prompter(tokenizer, layout).tokens(TEXT)
+    prompt = read_prompt_format(tokenizer, layout.codebook_size, SAMPLE).tokens(TEXT)
     fair = time.process_time if device.type == "cpu" else time.perf_counter
     plain = codes / best(lambda: generate_plainly(model, prompt, codes))
     plain_fair = codes / best(lambda: generate_plainly(model, prompt, codes), fair)
@@ -119,7 +120,7 @@ def measure(shape: str, device: torch.device, codes: int, ceiling: float, compil
 
 def load(shape: str, device: torch.device) -> tuple[Any, Any, Layout]:
     """The sample model in float32, or a random one of a shape, in bf16 on CUDA."""
-    tokenizer = loading.load_tokenizer(loading.find(SAMPLE))
+    tokenizer = load_tokenizer(SAMPLE)
     layout = read_layout(tokenizer, 65_536, shape)
     if shape == "sample":
         settings = loading.ModelSettings(name=SAMPLE, device=str(device))

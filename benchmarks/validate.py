@@ -27,7 +27,9 @@ import yaml
 from pipeline.config import Settings, ValidationSettings
 from pipeline.dataset import rows
 from pipeline.dataset.manifest import Manifest, write_part
-from pipeline.dataset.shards import Dataset, ShardFiles, write_shard
+from pipeline.dataset.reader import Dataset
+from pipeline.dataset.state import ShardFiles
+from pipeline.dataset.writer import write_shard
 from pipeline.validate.rows.scan import Scanner
 from pipeline.validate.suspects import Suspects
 

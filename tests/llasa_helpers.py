@@ -12,9 +12,9 @@ import torch
 from pipeline.llasa import attention, tiny
 from pipeline.llasa.compiling import as_it_is
 from pipeline.llasa.decoder import Decoder, Session
-from pipeline.llasa.prompt import Prompter
 from pipeline.llasa.sampling import Sampling
 from pipeline.llasa_format.layout import Layout, read_layout
+from pipeline.llasa_format.prompt import PromptFormat, read_prompt_format
 
 torch.set_num_threads(1)  # models this small only lose by waiting for a second thread
 CODEBOOK = 64
@@ -32,8 +32,8 @@ def layout() -> Layout:
 
 
 @cache
-def prompter() -> Prompter:
-    return Prompter(tokenizer(), layout())
+def prompts() -> PromptFormat:
+    return read_prompt_format(tokenizer(), CODEBOOK, "tiny")
 
 
 def model(seed: int = 0, **shape: Any) -> Any:
@@ -53,9 +53,9 @@ def run(session: Session) -> list[np.ndarray]:
 
 
 def speak(made: Decoder, texts: Sequence[str], *settings: Sampling) -> list[np.ndarray]:
-    prompts = [prompter().tokens(text) for text in texts]
+    asked = [prompts().tokens(text) for text in texts]
     given = settings if len(settings) == len(texts) else [settings[0]] * len(texts)
-    return run(made.start(prompts, given))
+    return run(made.start(asked, given))
 
 
 def end_bias(made: Decoder, amount: float) -> None:

@@ -12,7 +12,7 @@ from publish_helpers import ROWS, Waits, llama_tokenizer, make_dataset
 from publish_hub import TOKEN, Hub
 from publish_hub_server import serving
 
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.llasa_format import tokenizer as llasa_tokenizer
 from pipeline.publish import packing
 

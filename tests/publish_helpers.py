@@ -14,8 +14,10 @@ import yaml
 from pipeline.config import Settings
 from pipeline.dataset import manifest
 from pipeline.dataset.manifest import write_part
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import SCHEMA, schema
-from pipeline.dataset.shards import Dataset, ShardFiles, write_shard
+from pipeline.dataset.state import ShardFiles
+from pipeline.dataset.writer import write_shard
 from pipeline.llasa.tiny import CHAT_TEMPLATE, CODE_PATTERN
 from pipeline.llasa_format.layout import MARKERS
 from pipeline.utterance import Reason, Rejection

@@ -11,7 +11,7 @@ import numpy as np
 from publish_helpers import ROWS
 
 from pipeline.__main__ import main
-from pipeline.llasa_format.prompt import INSTRUCTION, neutralise
+from pipeline.llasa_format.prompt import INSTRUCTION, break_markers
 
 START, END, TEXT_START, TEXT_END = 128260, 128261, 128258, 128259
 FIRST_CODE = 128264
@@ -26,7 +26,7 @@ def export(out: Path, form: str, tokenizer_folder: str, *more: str) -> Path:
 
 
 def expected(rows: list[dict[str, Any]] = ROWS) -> list[Sample]:
-    return [(neutralise(row["text"]), row["code"]) for row in rows]
+    return [(break_markers(row["text"]), row["code"]) for row in rows]
 
 
 def mapped(folder: Path, stem: str) -> np.ndarray:

@@ -23,7 +23,7 @@ FLOORS = (  # top to bottom: a file imports from its own room or from lower floo
     {"storage"},
     {"runtime"},
     {"config"},
-    {"errors", "utterance", "progress"},
+    {"errors", "utterance", "progress", "ragged"},
 )
 FLOOR_OF = {room: -number for number, floor in enumerate(FLOORS) for room in floor}
 OWNERS = {  # a library, and the only part of the project that may import it

@@ -273,7 +273,7 @@ def test_native_libraries_print_nothing_after_they_are_silenced(files, tmp_path)
     path = tmp_path / "a.mp3"
     path.write_bytes((files / "a.mp3").read_bytes() + bytes(5000))
     script = (
-        "import sys; from pathlib import Path; from pipeline import audio, decoders\n"
+        "import sys; from pathlib import Path; from pipeline.audio import decode as audio, decoders\n"
         "decoders.silence_native_output()\n"
         "for path in sys.argv[1:]:\n"
         "    try: audio.decode(Path(path), max_seconds=40, deadline_seconds=60)\n"

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from pipeline.codec import semantic
 from pipeline.codec.activation import cpu as cpu_activation
-from pipeline.codec.activation.plain import fastest_activation, plain
+from pipeline.codec.activation import fastest_activation
+from pipeline.codec.activation.plain import plain
 from pipeline.codec.masking import hold_past, zero_past
 
 CPU = torch.device("cpu")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.codec import open_codec
 from pipeline.codec.fake import FakeCodec
 from pipeline.codec.onnx_export import TOLERANCE, Decoder, RealInverseStft, difference, export
-from pipeline.codec.protocol import open_codec
 from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
 

@@ -14,9 +14,8 @@ from pipeline.__main__ import main
 from pipeline.build.create import create
 from pipeline.build.engines import engine
 from pipeline.build.ranks import beside_others, create_part, part_of
-from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.storage.claims import Part, claimed, claimed_part
 
@@ -25,7 +24,7 @@ PARTS = 3
 
 @pytest.fixture(autouse=True)
 def fake_codec(monkeypatch):
-    monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: FakeCodec())
+    monkeypatch.setattr("pipeline.codec.open_codec", lambda settings, decoder=True: FakeCodec())
 
 
 @pytest.fixture

@@ -15,9 +15,8 @@ import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
 
 from pipeline.build.create import create
-from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
 from pipeline.storage.claims import claimed
 
@@ -59,7 +58,7 @@ def corpus(tmp_path, make_clip):
 
 
 def use(monkeypatch, codec):
-    monkeypatch.setattr(protocol, "open_codec", codec)
+    monkeypatch.setattr("pipeline.codec.open_codec", codec)
 
 
 def on_ray(corpus: dict[str, str], **values: object):
@@ -146,10 +145,10 @@ import json, sys, threading, time
 from pathlib import Path
 import ray
 from engine_helpers import make, settings_for
-from pipeline.codec import protocol
+from pipeline import codec
 from pipeline.codec.fake import FakeCodec
 address, root, corpus = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-protocol.open_codec = lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.3)
+codec.open_codec = lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.3)
 
 def watch():
     while not list((root / "state").glob("*.json")):

@@ -18,7 +18,7 @@ from llasa_helpers import (
     end_bias,
     layout,
     model,
-    prompter,
+    prompts,
     run,
     speak,
     tokenizer,
@@ -28,12 +28,13 @@ from pipeline.errors import UsageError
 from pipeline.llasa import compiling
 from pipeline.llasa.decoder import cut_at_end
 from pipeline.llasa.sampling import Sampling
+from pipeline.runtime import cpp_compiler
 
 TEXTS = ["Hi.", "A somewhat longer text, to be said at leisure.", "日本語のテキスト。"]
 
 
 def test_greedy_speech_is_what_plain_generate_gives_among_the_legal_tokens() -> None:
-    ids = prompter().tokens(TEXTS[1])
+    ids = prompts().tokens(TEXTS[1])
     legal = {*layout().code_ids.tolist(), layout().speech_end}
     illegal = sorted(set(range(len(tokenizer()))) - legal)
     plain = model().generate(
@@ -112,7 +113,7 @@ def test_nothing_is_lost_at_the_length_limit() -> None:
 def test_speech_stops_where_the_cache_is_full_and_the_whole_cache_is_used() -> None:
     made = decoder(length=256)
     end_bias(made, -100.0)
-    ids = prompter().tokens("x")
+    ids = prompts().tokens("x")
     codes = run(made.start([ids], [Sampling(temperature=0, max_codes=5000)]))[0]
     assert len(codes) == 256 - len(ids)
 
@@ -140,7 +141,7 @@ def test_the_device_is_asked_once_in_sixteen_codes_and_the_codes_are_read_once_a
 
     made = decoder()
     end_bias(made, -100.0)
-    session = made.start([prompter().tokens("x")], [Sampling(temperature=1, max_codes=65, seed=1)])
+    session = made.start([prompts().tokens("x")], [Sampling(temperature=1, max_codes=65, seed=1)])
     for name in ("__bool__", "item", "tolist", "cpu", "numpy", "nonzero"):
         monkeypatch.setattr(torch.Tensor, name, counted(name))
     while not session.advance(16):
@@ -196,7 +197,7 @@ def test_after_warming_up_no_window_waits_for_the_compiler() -> None:
     compiler = partial(compiling.compiled, device=torch.device("cpu"), backend=backend)
     made = decoder(compiler=compiler)
     end_bias(made, -100.0)
-    made.warm_up(prompter().tokens("a"), Sampling())
+    made.warm_up(prompts().tokens("a"), Sampling())
     assert backend.graphs == 2  # windows of 256 and of all 512
     with torch._dynamo.config.patch(error_on_recompile=True):
         assert len(speak(made, TEXTS[:1], Sampling(max_codes=300))[0]) == 300
@@ -207,7 +208,7 @@ def test_after_warming_up_no_window_waits_for_the_compiler() -> None:
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 @pytest.mark.usefixtures("fresh_dynamo")
 def test_compiled_code_for_a_cpu_says_what_plain_code_says() -> None:
-    if not compiling.has_cpp_compiler():
+    if not cpp_compiler():
         pytest.skip("no C++ compiler here")
     made = decoder(compiler=partial(compiling.compiled, device=torch.device("cpu")))
     for codes, plain in zip(speak(made, TEXTS[:1], GREEDY), speak(decoder(), TEXTS[:1], GREEDY), strict=True):

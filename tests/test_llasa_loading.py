@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from llasa_helpers import CODEBOOK, prompter, tokenizer
+from llasa_helpers import CODEBOOK, prompts, tokenizer
 
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.generation import LocalGenerator, Request
 from pipeline.llasa.loading import ModelSettings
 from pipeline.llasa.sampling import Sampling
+from pipeline.llasa_format.tokenizer import find_model
 from pipeline.runtime import pick_device
 
 CPU = torch.device("cpu")
@@ -48,13 +49,13 @@ def load(folder: Path, **settings: Any) -> loading.Loaded:
 
 def said(loaded: loading.Loaded) -> np.ndarray:
     generator = LocalGenerator(loaded, batch=1, max_tokens=512, compile=False)
-    request = Request(prompter().tokens("Some words."), Sampling(temperature=0, max_codes=30))
+    request = Request(prompts().tokens("Some words."), Sampling(temperature=0, max_codes=30))
     return generator.generate([request])[0].codes
 
 
 def scores(model: Any) -> torch.Tensor:
     with torch.inference_mode():
-        return model(torch.tensor([prompter().tokens("Some words.")])).logits
+        return model(torch.tensor([prompts().tokens("Some words.")])).logits
 
 
 def test_a_full_model_is_loaded_in_float32_for_attention_over_slots(base: Path) -> None:
@@ -112,7 +113,7 @@ def test_codes_that_the_vocabulary_lacks_are_refused_in_one_sentence(base: Path)
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder"])
 def test_a_folder_that_is_not_there_is_named(name: str) -> None:
     with pytest.raises(UsageError, match=f"there is no model folder {name}"):
-        loading.find(name)
+        find_model(name)
 
 
 def test_a_folder_without_a_model_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from llasa_helpers import CODEBOOK, Ramp, layout, prompter, tokenizer
+from llasa_helpers import CODEBOOK, Ramp, layout, prompts, tokenizer
 from ui_helpers import free_port
 
 from pipeline.errors import UsageError
@@ -79,8 +79,8 @@ def test_a_real_server_says_what_its_model_says(transformers_serve: tuple[str, P
 
     address, folder = transformers_serve
     remote = generator(address, model=str(folder))
-    prompt = prompter().tokens("Hello there.")
-    spoken = remote.generate([Request(prompt, GREEDY), Request(prompter().tokens("You too."), GREEDY)])
+    prompt = prompts().tokens("Hello there.")
+    spoken = remote.generate([Request(prompt, GREEDY), Request(prompts().tokens("You too."), GREEDY)])
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     ids = model.generate(torch.tensor([prompt]), max_new_tokens=20, do_sample=False)[0, len(prompt) :]
     text = tokenizer().decode(ids).split(SPEECH_END)[0]
@@ -139,7 +139,7 @@ def endpoint() -> Iterator[Any]:
 
 
 def test_codes_are_read_across_events_and_cut_at_end(endpoint: Any) -> None:
-    spoken = generator(endpoint.address).generate([Request(prompter().tokens("Hi"), GREEDY)])[0]
+    spoken = generator(endpoint.address).generate([Request(prompts().tokens("Hi"), GREEDY)])[0]
     assert spoken.codes.tolist() == [1, 2, 63, 4]
     assert spoken.ended
 
@@ -147,7 +147,7 @@ def test_codes_are_read_across_events_and_cut_at_end(endpoint: Any) -> None:
 def test_the_server_is_told_all_settings_and_a_prompt_that_it_cuts_into_the_same_tokens(
     endpoint: Any,
 ) -> None:
-    ids = prompter().tokens("Hi")
+    ids = prompts().tokens("Hi")
     sampling = Sampling(0.7, 0.9, 30, 1.2, 50, seed=5)
     generator(f"{endpoint.address}/v1/").generate([Request(ids, sampling)])
     asked = endpoint.asked[0]
@@ -182,13 +182,13 @@ def test_a_server_that_knows_openais_fields_only_is_asked_with_those(endpoint: A
     endpoint.strict = True
     remote = generator(endpoint.address)
     for _ in range(2):
-        assert len(remote.generate([Request(prompter().tokens("Hi"), GREEDY)])[0].codes) == 4
+        assert len(remote.generate([Request(prompts().tokens("Hi"), GREEDY)])[0].codes) == 4
     assert ["top_k" in asked for asked in endpoint.asked] == [True, False, False]
 
 
 def test_many_requests_are_under_way_at_once_and_answered_in_order(endpoint: Any) -> None:
     told: list[int] = []
-    requests = [Request(prompter().tokens(f"Line {n}"), GREEDY) for n in range(20)]
+    requests = [Request(prompts().tokens(f"Line {n}"), GREEDY) for n in range(20)]
     spoken = generator(endpoint.address).generate(requests, lambda codes: told.append(codes) or True)
     assert [len(one.codes) for one in spoken] == [4] * 20
 
@@ -196,7 +196,7 @@ def test_many_requests_are_under_way_at_once_and_answered_in_order(endpoint: Any
 def test_a_server_that_refuses_is_quoted_in_one_sentence(endpoint: Any) -> None:
     endpoint.broken = True
     with pytest.raises(UsageError, match=r"refused the request \(500\): out of memory"):
-        generator(endpoint.address).generate([Request(prompter().tokens("Hi"), GREEDY)])
+        generator(endpoint.address).generate([Request(prompts().tokens("Hi"), GREEDY)])
 
 
 def test_no_server_is_one_sentence() -> None:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from llasa_helpers import CODEBOOK, Ramp, decoder, end_bias, layout, model, prompter, tokenizer
+from llasa_helpers import CODEBOOK, Ramp, decoder, end_bias, model, prompts
 
 from pipeline.errors import UsageError
 from pipeline.llasa.generation import LocalGenerator, Request
 from pipeline.llasa.loading import Loaded
-from pipeline.llasa.prompt import Voice
 from pipeline.llasa.sampling import Sampling
 from pipeline.llasa.speaking import Speaker
+from pipeline.llasa.voices import Voice
 
 GREEDY = Sampling(temperature=0, max_codes=30)
 LONG = "The first sentence is here. The second one follows it. And this is the third one."
@@ -35,10 +35,10 @@ class Codec(Ramp):
 
 
 def speaker(max_tokens: int = 1024, batch: int = 4, talkative: bool = True) -> Speaker:
-    loaded = Loaded(model(), tokenizer(), layout(), torch.device("cpu"))
+    loaded = Loaded(model(), prompts(), torch.device("cpu"))
     generator = LocalGenerator(loaded, batch=batch, max_tokens=max_tokens, compile=False)
     end_bias(generator.decoder, -100.0 if talkative else 0.0)
-    return Speaker(generator, prompter(), Codec())
+    return Speaker(generator, prompts(), Codec())
 
 
 def test_long_text_is_spoken_sentence_by_sentence_each_after_the_one_before() -> None:
@@ -53,9 +53,9 @@ def test_long_text_is_spoken_sentence_by_sentence_each_after_the_one_before() ->
     assert len(speech.codes) == 90
     assert len(speech.waveform) == 90 * Ramp.hop
     second = Voice("The first sentence is here.", speech.codes[:30])
-    assert seen[1] == prompter().tokens("The second one follows it.", second)
+    assert seen[1] == second.prompt(prompts(), "The second one follows it.")
     third = Voice("The second one follows it.", speech.codes[30:60])
-    assert seen[2] == prompter().tokens("And this is the third one.", third)
+    assert seen[2] == third.prompt(prompts(), "And this is the third one.")
 
 
 def test_texts_spoken_together_are_what_they_are_alone() -> None:
@@ -90,7 +90,7 @@ def test_a_reference_clip_is_encoded_spoken_after_and_not_heard(tmp_path: Path) 
     assert len(voice.codes) == 50
     speech = made.speak(["Said in that voice."], sampling=GREEDY, voice=voice)[0]
     assert len(speech.waveform) == 30 * Ramp.hop
-    request = Request(prompter().tokens("Said in that voice.", voice), GREEDY)
+    request = Request(voice.prompt(prompts(), "Said in that voice."), GREEDY)
     np.testing.assert_array_equal(made.generator.generate([request])[0].codes, speech.codes)
 
 
@@ -140,9 +140,9 @@ def test_nothing_to_say_is_refused_in_one_sentence() -> None:
 
 def test_more_requests_than_slots_are_all_answered_in_order() -> None:
     made = decoder(slots=2)
-    loaded = Loaded(made.model, tokenizer(), layout(), torch.device("cpu"))
+    loaded = Loaded(made.model, prompts(), torch.device("cpu"))
     generator = LocalGenerator(loaded, batch=2, max_tokens=512, compile=False)
-    requests = [Request(prompter().tokens("x" * n), GREEDY) for n in (30, 1, 20, 5, 9)]
+    requests = [Request(prompts().tokens("x" * n), GREEDY) for n in (30, 1, 20, 5, 9)]
     spoken = generator.generate(requests)
     for request, one in zip(requests, spoken, strict=True):
         np.testing.assert_array_equal(one.codes, generator.generate([request])[0].codes)

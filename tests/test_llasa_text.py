@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llasa_helpers import layout, prompter, tokenizer
+from llasa_helpers import layout, prompts, tokenizer
 
 from pipeline.errors import UsageError
 from pipeline.llasa import tiny
 from pipeline.llasa.normalise import RULES, normalise
-from pipeline.llasa.prompt import Prompter, Voice, codes_of_tokens, joined
 from pipeline.llasa.sentences import LONGEST, split, width
-from pipeline.llasa_format.layout import SPEECH_START, TEXT_END, TEXT_START, read_layout
-from pipeline.llasa_format.prompt import DATE, INSTRUCTION
+from pipeline.llasa.voices import Voice, joined
+from pipeline.llasa_format import DATE
+from pipeline.llasa_format.layout import SPEECH_START, TEXT_END, TEXT_START
+from pipeline.llasa_format.prompt import INSTRUCTION, read_prompt_format
 
 
 @pytest.mark.parametrize(
@@ -54,7 +55,7 @@ def test_other_languages_are_left_alone_unless_told() -> None:
 
 
 def test_a_prompt_is_the_published_conversation_and_the_same_every_day() -> None:
-    text = tokenizer().decode(prompter().tokens("Hello."))
+    text = tokenizer().decode(prompts().tokens("Hello."))
     assert text.endswith(SPEECH_START)
     assert f"{INSTRUCTION}{TEXT_START}Hello.{TEXT_END}<|eot_id|>" in text
     assert DATE in text
@@ -62,16 +63,16 @@ def test_a_prompt_is_the_published_conversation_and_the_same_every_day() -> None
 
 def test_cloning_continues_the_references_codes_after_both_texts() -> None:
     codes = np.array([5, 6, 63], dtype=np.uint16)
-    ids = prompter().tokens("And more.", Voice("A reference.", codes))
+    ids = Voice("A reference.", codes).prompt(prompts(), "And more.")
     assert f"{TEXT_START}A reference. And more.{TEXT_END}" in tokenizer().decode(ids)
     assert ids[-4] == layout().speech_start
-    np.testing.assert_array_equal(codes_of_tokens(ids[-3:], layout()), codes)
+    assert ids[-3:] == layout().tokens_of(codes)
 
 
 def test_a_tokenizer_without_a_chat_template_gets_the_bare_row() -> None:
     bare = tiny.build_tokenizer(64)
     bare.chat_template = None
-    ids = Prompter(bare, read_layout(bare, 64, "bare")).tokens("Hi")
+    ids = read_prompt_format(bare, 64, "bare").tokens("Hi")
     assert bare.decode(ids) == f"{TEXT_START}Hi{TEXT_END}{SPEECH_START}"
 
 
@@ -83,22 +84,15 @@ def test_a_tokenizer_without_a_chat_template_gets_the_bare_row() -> None:
     ).map("".join)
 )
 def test_control_tokens_in_a_text_are_harmless(text: str) -> None:
-    ids = tokenizer().encode(prompter().harmless(text), add_special_tokens=False)
+    ids = tokenizer().encode(prompts().escape(text), add_special_tokens=False)
     assert all(token < 256 for token in ids)
-    assert prompter().tokens(text).count(layout().text_end) == 1
+    assert prompts().tokens(text).count(layout().text_end) == 1
 
 
 def test_words_are_joined_with_a_space_only_where_their_script_has_spaces() -> None:
     assert joined("Hello.", "World") == "Hello. World"
     assert joined("です。", "次に") == "です。次に"
     assert joined("", "x") == "x"
-
-
-def test_codes_are_read_up_to_the_first_end_and_nothing_is_lost_without_one() -> None:
-    ids = layout().tokens_of(np.array([1, 2, 3]))
-    assert codes_of_tokens(ids, layout()).tolist() == [1, 2, 3]
-    assert codes_of_tokens([*ids[:2], layout().speech_end, ids[2]], layout()).tolist() == [1, 2]
-    assert codes_of_tokens([0, ids[0], 7], layout()).tolist() == [1]
 
 
 def test_sentences_end_where_a_reader_would_breathe() -> None:

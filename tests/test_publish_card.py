@@ -10,8 +10,8 @@ from publish_helpers import CODEC, make_dataset, make_empty, row
 
 from pipeline.dataset.card import front_matter as card
 from pipeline.dataset.card.sections import shareable
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import OPTIONAL, SCHEMA
-from pipeline.dataset.shards import Dataset
 from pipeline.dataset.stats import totals
 
 datasets = pytest.importorskip("datasets")

@@ -27,12 +27,11 @@ from publish_readers import (
 )
 
 from pipeline.__main__ import main
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.export import formats
 from pipeline.export.samples import Samples
-from pipeline.llasa.prompt import Prompter
-from pipeline.llasa_format.layout import read_layout
-from pipeline.llasa_format.prompt import DATE, INSTRUCTION
+from pipeline.llasa_format import DATE
+from pipeline.llasa_format.prompt import INSTRUCTION, read_prompt_format
 
 pytest_plugins = ("publish_fixtures",)
 pytestmark = pytest.mark.usefixtures("tokenizers_loaded_once")
@@ -191,8 +190,8 @@ def test_tokens_of_the_tokenizers_own_are_broken_up_in_texts_as_they_are_in_prom
     rows = [row(0, text="well [laugh] done"), row(1, text="plain")]
     folder = export(make_dataset(tmp_path / "out", rows).root, "llasa-memmap", str(tmp_path / "own"))
     read = [text for text, _ in read_memmap(folder, "train_input_ids", own)]
-    layout = read_layout(own, 65536, "own")
-    assert read == [Prompter(own, layout).harmless(row["text"]) for row in rows]
+    prompts = read_prompt_format(own, 65536, "own")
+    assert read == [prompts.escape(row["text"]) for row in rows]
     assert read[0] != rows[0]["text"]
 
 
@@ -244,7 +243,7 @@ def test_an_export_that_fails_leaves_the_earlier_one(
         (("--to", "unsloth-memmap", "--val-share", "0.1"), "unsloth-memmap is one set"),
         (("--to", "llasa-memmap", "--messages"), "--messages is for --to sft"),
         (("--to", "sft", "--split-by", "id"), "--split-by id and --val-ids FILE go together"),
-        (("--to", "sft", "--tokenizer", "/nowhere/at/all"), "no tokenizer at /nowhere/at/all"),
+        (("--to", "sft", "--tokenizer", "/nowhere/at/all"), "there is no model folder /nowhere/at/all"),
         (("--to", "sft", "--output", "."), "is not empty and not an earlier export"),
     ],
 )

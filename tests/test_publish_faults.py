@@ -10,7 +10,7 @@ from publish_helpers import REPO, Waits
 from publish_hub import TOKEN, Fault, Hub
 
 from pipeline.__main__ import main
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
 from pipeline.publish import hub as client
 from pipeline.publish.push import push

@@ -18,7 +18,7 @@ from publish_helpers import REPO, ROWS, make_dataset, row
 from publish_hub import TOKEN, Hub
 
 from pipeline.audio.source import FolderSource
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
 from pipeline.publish import hub as client
 from pipeline.publish.push import push

@@ -6,7 +6,7 @@ import pytest
 from publish_helpers import make_dataset, row
 from publish_readers import export, mapped, texts
 
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 
 pytest_plugins = ("publish_fixtures",)
 pytestmark = pytest.mark.usefixtures("tokenizers_loaded_once")

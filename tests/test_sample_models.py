@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from safetensors import safe_open
 
-from pipeline.codec.protocol import Codec, open_codec
+from pipeline.codec import open_codec
+from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.llasa.loading import ModelSettings
 from pipeline.llasa.sampling import Sampling

@@ -7,8 +7,9 @@ from pipeline.cli.status import verify
 from pipeline.config import Settings
 from pipeline.dataset import rows
 from pipeline.dataset.folder import clean, settle
-from pipeline.dataset.shards import Dataset, write_shard
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.stats import totals
+from pipeline.dataset.writer import write_shard
 from pipeline.errors import PipelineError, UsageError
 from pipeline.storage.claims import claimed
 from pipeline.utterance import Reason, Rejection

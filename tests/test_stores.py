@@ -27,11 +27,10 @@ from pipeline.audio.remote_source import Cache, RemoteSource
 from pipeline.build.create import create
 from pipeline.build.ranks import create_part
 from pipeline.cli.status import verify
-from pipeline.codec import protocol
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.storage import leases
 from pipeline.storage.claims import Part, claimed, claimed_part
@@ -84,7 +83,7 @@ def corpus(tmp_path, make_clip):
 
 @pytest.fixture(autouse=True)
 def fake_codec(monkeypatch):
-    monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: FakeCodec())
+    monkeypatch.setattr("pipeline.codec.open_codec", lambda settings, decoder=True: FakeCodec())
 
 
 def stored(root: Path) -> dict[str, bytes]:
@@ -136,8 +135,9 @@ RUN = """
 import sys
 sys.path.insert(0, {tests!r})
 from engine_helpers import make, settings_for
-from pipeline import files, places
-from pipeline.codec import protocol
+from pipeline.storage import files
+from pipeline.storage import paths as places
+from pipeline import codec
 from pipeline.codec.fake import FakeCodec
 
 upload = files.upload
@@ -147,7 +147,7 @@ def announced(file, target):
     upload(file, target)
 
 files.upload = announced
-protocol.open_codec = lambda settings, decoder=True: FakeCodec()
+codec.open_codec = lambda settings, decoder=True: FakeCodec()
 make(places.place({out!r}), settings_for({corpus!r}))
 print("finished", flush=True)
 """
@@ -161,10 +161,10 @@ def test_guarantee_4_a_finished_dataset_is_left_alone_and_a_changed_object_redon
     settings = settings_for(remote_corpus)
     there = make(bucket / "out", settings)
     before = stored(there)
-    monkeypatch.setattr(protocol, "open_codec", None)
+    monkeypatch.setattr("pipeline.codec.open_codec", None)
     make(there, settings)
     assert stored(there) == before
-    monkeypatch.setattr(protocol, "open_codec", lambda settings, decoder=True: FakeCodec())
+    monkeypatch.setattr("pipeline.codec.open_codec", lambda settings, decoder=True: FakeCodec())
     upload(make_clip("new/u07.wav", seconds=1.0).parent, bucket / "audio")
     make(there, settings)
     changed = {name for name, raw in stored(there).items() if name.startswith("data") and before[name] != raw}

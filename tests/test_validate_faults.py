@@ -12,10 +12,11 @@ import torch
 
 from pipeline.__main__ import main
 from pipeline.audio.decode import resample
-from pipeline.codec.protocol import open_codec
+from pipeline.codec import open_codec
 from pipeline.config import CodecSettings, CorpusSettings
 from pipeline.corpus import open_corpus
-from pipeline.dataset.shards import Dataset, write_shard
+from pipeline.dataset.reader import Dataset
+from pipeline.dataset.writer import write_shard
 from pipeline.validate.listening.audio_quality import speech_by_level
 from pipeline.validate.listening.recognise import open_recogniser
 from pipeline.validate.listening.round_trip import Listener

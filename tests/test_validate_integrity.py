@@ -8,8 +8,8 @@ import pytest
 from validate_helpers import make_dataset, scanned, sound_row, sound_rows
 
 from pipeline.build.plan import read_excluded
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import SCHEMA
-from pipeline.dataset.shards import Dataset
 from pipeline.validate.suspects import write_suspects
 
 BROKEN, TWICE = "Every row keeps the format's rules", "No audio twice"

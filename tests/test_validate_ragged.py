@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.ragged import hashes, repeats, row_sums, runs
 from pipeline.validate.rows.codebook import codebook_use, fsq_digits
 from pipeline.validate.rows.duplicates import Duplicates
-from pipeline.validate.rows.ragged import hashes, repeats, row_sums, runs
 
 RAGGED = st.lists(st.lists(st.integers(0, 3), max_size=40), max_size=12)
 

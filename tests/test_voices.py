@@ -12,9 +12,9 @@ from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
 from pipeline.dataset.folder import settle
 from pipeline.dataset.rows import schema
-from pipeline.dataset.shards import write_shard
+from pipeline.dataset.writer import write_shard
 from pipeline.errors import UsageError
-from pipeline.llasa.dataset_voices import voice_of_row
+from pipeline.llasa.voices import voice_of_row
 
 CODEC = FakeCodec()
 

@@ -13,8 +13,10 @@ import yaml
 from pipeline.config import Settings, ValidationSettings
 from pipeline.dataset.manifest import SCHEMA as PLANNED
 from pipeline.dataset.manifest import Manifest, write_part
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import SCHEMA
-from pipeline.dataset.shards import Dataset, ShardFiles, write_shard
+from pipeline.dataset.state import ShardFiles
+from pipeline.dataset.writer import write_shard
 from pipeline.validate import metrics
 from pipeline.validate.checks import judge
 from pipeline.validate.rows.scan import Scan, Scanner

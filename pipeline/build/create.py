@@ -19,7 +19,7 @@ from pipeline.dataset import rows
 from pipeline.dataset.card.front_matter import write_card
 from pipeline.dataset.folder import clean, settle, unfinished
 from pipeline.dataset.manifest import Manifest, ShardPlan
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.stats import totals
 from pipeline.errors import PipelineError, TooManyRejected
 from pipeline.progress import Progress
@@ -124,8 +124,8 @@ def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> dict
 
 def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) -> None:
     """Make the shards `todo` by the engine that the settings name."""
+    from pipeline import codec
     from pipeline.build.engines import Job, engine
-    from pipeline.codec import protocol
 
     done = planned.dataset.states()
     if done:
@@ -137,7 +137,7 @@ def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) 
         settings=settings,
         columns=done[0].columns if done else _columns(planned.manifest),
         made_with=done[0].codec["fingerprint"] if done else None,
-        open_codec=partial(protocol.open_codec, decoder=False),
+        open_codec=partial(codec.open_codec, decoder=False),
     )
     with Progress("encoding", sum(shard.rows for shard in todo)) as progress:
         engine(settings.run.engine)(job, progress, say)

@@ -22,7 +22,9 @@ from pipeline.codec.protocol import Codec
 from pipeline.config import Settings
 from pipeline.dataset import rows
 from pipeline.dataset.manifest import Row, ShardPlan
-from pipeline.dataset.shards import Dataset, State, write_shard
+from pipeline.dataset.reader import Dataset
+from pipeline.dataset.state import State
+from pipeline.dataset.writer import write_shard
 from pipeline.loader import Batch, Request, load, plan_batches
 from pipeline.utterance import Clip, Encoded, Reason, Rejection, Utterance
 

@@ -11,8 +11,9 @@ from typing import Any
 from pipeline import config
 from pipeline.config import Settings
 from pipeline.errors import UsageError
+from pipeline.runtime import REPOSITORY
 
-DEFAULT_CONFIG = Path(__file__).parents[2] / "configs" / "sample.yaml"
+DEFAULT_CONFIG = REPOSITORY / "configs" / "sample.yaml"
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, argparse options
     "--codec": ("codec.name", {"metavar": "NAME_OR_PATH"}),
     "--codec-impl": ("codec.impl", {"choices": ["auto", "native", "original", "neucodec"]}),
@@ -120,7 +121,7 @@ def run(arguments: argparse.Namespace) -> int:
         stats = made
     report(stats, output, root)
     if arguments.push_to_hub:
-        from pipeline.dataset.shards import Dataset
+        from pipeline.dataset.reader import Dataset
         from pipeline.publish.push import push
 
         print(f"published: {push(Dataset(root), arguments.push_to_hub, say=print)}")

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import UsageError
-from pipeline.llasa_format.prompt import DATE
+from pipeline.llasa_format import DATE
 
 if TYPE_CHECKING:
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
     from pipeline.export.formats import Outcome
     from pipeline.export.splits import IsValidation
-    from pipeline.llasa_format.tokenizer import Tokens
+    from pipeline.llasa_format.prompt import PromptFormat
 
 FORMATS = ("llasa-trainer", "llasa-memmap", "unsloth-memmap", "sharded-memmap", "sft")
 
@@ -56,21 +56,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export, and say what was made. UsageError before anything is written when the arguments do not fit."""
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
     from pipeline.export import formats
     from pipeline.progress import Progress
 
     _check(arguments)
     dataset = Dataset(arguments.dataset)
     is_validation, columns = _split(arguments, dataset)
-    tokens = _tokens(arguments, dataset)
+    prompts = _prompts(arguments, dataset)
     name = "sft-messages" if arguments.messages else arguments.to
     folder = Path(arguments.output) if arguments.output else dataset.root / "export" / name
     with Progress("exporting", sum(state.rows for state in dataset.states()), "row") as progress:
         outcome = formats.export(
             dataset,
             name,
-            tokens,
+            prompts,
             is_validation,
             folder,
             max_length=arguments.max_length,
@@ -86,7 +86,7 @@ def _check(arguments: argparse.Namespace) -> None:
     if not 0 <= arguments.val_share < 1:
         raise UsageError(f"--val-share is {arguments.val_share}: give a share from 0 up to 1")
     if arguments.max_length < 1:
-        raise UsageError(f"--max-length is {arguments.max_length}: give a number of tokens, such as 2048")
+        raise UsageError(f"--max-length is {arguments.max_length}: give a number of prompts, such as 2048")
     if (arguments.split_by == "id") != (arguments.val_ids is not None):
         raise UsageError("--split-by id and --val-ids FILE go together")
     if arguments.messages and arguments.to != "sft":
@@ -107,16 +107,11 @@ def _split(arguments: argparse.Namespace, dataset: Dataset) -> tuple[IsValidatio
     return splits.by_seed(arguments.val_share, arguments.seed), ()
 
 
-def _tokens(arguments: argparse.Namespace, dataset: Dataset) -> Tokens:
-    from pipeline.llasa.prompt import Prompter
-    from pipeline.llasa_format.layout import read_layout
-    from pipeline.llasa_format.tokenizer import load_tokenizer, read_tokens
+def _prompts(arguments: argparse.Namespace, dataset: Dataset) -> PromptFormat:
+    from pipeline.export.samples import open_prompts
 
     sizes = {int(state.codec["codebook_size"]) for state in dataset.states()}
-    tokenizer = load_tokenizer(arguments.tokenizer)
-    layout = read_layout(tokenizer, max(sizes, default=0), arguments.tokenizer)
-    harmless = Prompter(tokenizer, layout).harmless
-    return read_tokens(tokenizer, layout, harmless, arguments.date, arguments.tokenizer)
+    return open_prompts(arguments.tokenizer, max(sizes, default=0), arguments.date)
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:

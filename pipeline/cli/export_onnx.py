@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Write it, compare it with PyTorch, and say how far they are apart."""
+    from pipeline.codec import open_codec
     from pipeline.codec.onnx_export import export
-    from pipeline.codec.protocol import open_codec
     from pipeline.config import CodecSettings
 
     codec = open_codec(CodecSettings(name=arguments.codec, device="cpu"))

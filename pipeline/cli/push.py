@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.audio.source import AudioSource
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Push, and print the address."""
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
     from pipeline.publish.push import push
 
     dataset = Dataset(arguments.dataset)

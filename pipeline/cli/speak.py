@@ -125,7 +125,7 @@ def sampling_of(arguments: argparse.Namespace) -> Sampling:
 
 def open_from(arguments: argparse.Namespace) -> Speaker:
     """The speaker of a command line."""
-    from pipeline.codec.protocol import open_codec
+    from pipeline.codec import open_codec
     from pipeline.config import CodecSettings
     from pipeline.llasa.loading import ModelSettings
     from pipeline.llasa.speaking import open_speaker
@@ -185,7 +185,7 @@ def _voice(speaker: Speaker, arguments: argparse.Namespace, text: str | None) ->
     if text is not None:
         return speaker.voice_of_clip(arguments.reference, text, arguments.normalise)
     if arguments.dataset is not None:
-        from pipeline.llasa.dataset_voices import voice_of_row
+        from pipeline.llasa.voices import voice_of_row
 
         return voice_of_row(arguments.dataset, arguments.row, speaker.codec)
     return None

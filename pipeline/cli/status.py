@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print counts; with --verify, PipelineError when a file is not what was written."""
     from pipeline.dataset.folder import unfinished
     from pipeline.dataset.manifest import Manifest
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
     from pipeline.dataset.stats import totals
 
     dataset = Dataset(arguments.output)

@@ -12,7 +12,7 @@ from pipeline import config
 from pipeline.config import Settings
 
 if TYPE_CHECKING:
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
     from pipeline.validate.session import Outcome
 
 FAILED = 4

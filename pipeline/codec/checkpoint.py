@@ -17,8 +17,8 @@ import yaml
 from safetensors import safe_open
 
 from pipeline.errors import UsageError
+from pipeline.runtime import find_file
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 EXTRACTOR, CARD = "preprocessor_config.json", "README.md"
 ORIGINAL_PREFIX = "CodecEnc."  # only the authors' layout has such keys
@@ -99,9 +99,9 @@ def find(name: str, revision: str | None = None) -> Checkpoint:
 
     UsageError when it is neither, or cannot be fetched.
     """
-    for folder in (Path(name).expanduser(), REPOSITORY / name):
-        if folder.is_dir():
-            return Checkpoint(name, folder)
+    folder = find_file(name)
+    if folder is not None and folder.is_dir():
+        return Checkpoint(name, folder)
     if Path(name).is_absolute() or name.startswith((".", "~")) or name.count("/") != 1:
         raise UsageError(
             f"no codec folder {name}: give a folder with {WEIGHTS}, or a Hugging Face id (owner/name)"

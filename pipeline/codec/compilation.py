@@ -6,20 +6,17 @@ Knows nothing of what is compiled.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from pipeline.codec.activation.plain import snake_parameters
+from pipeline.codec.activation.parameters import snake_parameters
+from pipeline.runtime import keep_compiled_code
 
 
 def prepare(model: Any) -> None:
     """Choose caches, let cuDNN try its algorithms, and compute what activations keep, outside any graph."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llasa-dataset"
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(caches / "inductor"))  # its own default is in /tmp
-    os.environ.setdefault("TRITON_CACHE_DIR", str(caches / "triton"))
+    keep_compiled_code()
     torch.backends.cudnn.benchmark = True  # shapes are few: see shapes.py
     for module in model.acoustic_encoder.modules():
         if hasattr(module, "upsample") and hasattr(module, "act"):

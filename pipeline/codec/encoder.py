@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.codec import semantic
-from pipeline.codec.activation.plain import Activation
+from pipeline.codec.activation.parameters import Activation
 from pipeline.codec.log_mel import LogMel
 from pipeline.codec.masking import valid, zero_past
 

@@ -25,8 +25,7 @@ from pipeline.codec.original.weights import load_original
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
-from pipeline.quiet import quiet
-from pipeline.runtime import pick_device
+from pipeline.runtime import pick_device, quiet
 
 XCODEC2 = Family(edge=160, extra_codes=1, output_rate=16_000)
 NEUCODEC = Family(edge=0, extra_codes=0, output_rate=24_000)
@@ -37,7 +36,7 @@ CLASSES: dict[str, tuple[Any, Any, Family]] = {
 
 
 def load(settings: CodecSettings, *, decoder: bool = True) -> Codec:
-    """See `pipeline.codec.protocol.open_codec`."""
+    """See `pipeline.codec.open_codec`."""
     device = pick_device(settings.device)
     if device.type == "cuda":  # TF32 keeps 10 of 23 bits: codes would not be those of float32
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False

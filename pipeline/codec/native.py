@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pipeline.codec import compilation, decoder
-from pipeline.codec.activation.plain import fastest_activation
+from pipeline.codec.activation import fastest_activation
 from pipeline.codec.encoder import BatchEncoder, Coded
 from pipeline.codec.exactness import Tolerance
 from pipeline.codec.log_mel import LogMel

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from pipeline.config import CodecSettings
-
 
 class Pending(Protocol):
     """An encoding under way on the device."""
@@ -51,13 +49,3 @@ class Codec(Protocol):
         There are `hop_length * output_sample_rate // sample_rate` samples a code.
         """
         ...
-
-
-def open_codec(settings: CodecSettings, *, decoder: bool = True) -> Codec:
-    """Load the codec that `settings.name` names. UsageError, one sentence, when it cannot be had.
-
-    `decoder=False` leaves the decoder's weights out; `decode` then raises.
-    """
-    from pipeline.codec.loading import load
-
-    return load(settings, decoder=decoder)

@@ -14,7 +14,7 @@ import yaml
 
 from pipeline.config import Settings, changes_results, flatten
 from pipeline.dataset.manifest import Manifest, ShardPlan
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
 from pipeline.storage.files import write_text
 from pipeline.storage.paths import is_remote

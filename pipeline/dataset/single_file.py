@@ -9,8 +9,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import append_jsonl
-from pipeline.dataset.shards import Dataset
 from pipeline.storage.files import replacing, write_text
 
 COLUMNS = ("text", "code")

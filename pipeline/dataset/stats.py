@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
-    from pipeline.dataset.shards import State
+    from pipeline.dataset.state import State
 
 CHARS_BIN = 20  # characters a bin of the text length distribution
 

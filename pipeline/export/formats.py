@@ -20,12 +20,12 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
 from pipeline.export import memmaps, sft, trainer_jsonl
 from pipeline.export.samples import COLUMNS, LeftOut, Samples, fitting, tokenise
 from pipeline.export.splits import IsValidation
-from pipeline.llasa_format.tokenizer import Tokens
+from pipeline.llasa_format.prompt import PromptFormat
 from pipeline.storage.folders import replacing_folder
 
 ROWS_PER_LOT = 1000  # 8 MB as a memmap of 2,048 tokens
@@ -48,30 +48,31 @@ class Writer(Protocol):
 class Format:
     """What a training program reads, and how it is made."""
 
-    open: Callable[[Path, Tokens, int], Writer]  # folder, tokens, max_length
+    open: Callable[[Path, PromptFormat, int], Writer]  # folder, prompts, max_length
     validation: str | None  # the validation split's name; None: the program reads one set only
     extra: int = 0  # tokens that the program adds to the conversation of the chat template
 
 
 FORMATS: dict[str, Format] = {
     "llasa-trainer": Format(
-        lambda folder, tokens, length: trainer_jsonl.JsonlWriter(folder), "val", trainer_jsonl.PROMPT_EXTRA
+        lambda folder, prompts, length: trainer_jsonl.JsonlWriter(folder), "val", trainer_jsonl.PROMPT_EXTRA
     ),
     "llasa-memmap": Format(
-        lambda folder, tokens, length: memmaps.MemmapWriter(folder, tokens, length, tokens.eos), "val"
+        lambda folder, prompts, length: memmaps.MemmapWriter(folder, prompts, length, prompts.eos), "val"
     ),
     "unsloth-memmap": Format(
-        lambda folder, tokens, length: memmaps.UnsplitWriter(folder, tokens, length, tokens.eos), None
+        lambda folder, prompts, length: memmaps.UnsplitWriter(folder, prompts, length, prompts.eos), None
     ),
     "sharded-memmap": Format(
-        lambda folder, tokens, length: memmaps.ShardedWriter(folder, tokens, length, tokens.padding), "test"
+        lambda folder, prompts, length: memmaps.ShardedWriter(folder, prompts, length, prompts.padding),
+        "test",
     ),
     "sft": Format(
-        lambda folder, tokens, length: sft.SftWriter(folder, partial(sft.id_table, tokens=tokens)),
+        lambda folder, prompts, length: sft.SftWriter(folder, partial(sft.id_table, prompts=prompts)),
         "validation",
     ),
     "sft-messages": Format(
-        lambda folder, tokens, length: sft.SftWriter(folder, partial(sft.message_table, tokens=tokens)),
+        lambda folder, prompts, length: sft.SftWriter(folder, partial(sft.message_table, prompts=prompts)),
         "validation",
     ),
 }
@@ -90,7 +91,7 @@ class Outcome:
 def export(
     dataset: Dataset,
     name: str,
-    tokens: Tokens,
+    prompts: PromptFormat,
     is_validation: IsValidation,
     folder: Path,
     *,
@@ -108,14 +109,14 @@ def export(
         **asked,
         "format": name,
         "max_length": max_length,
-        "tokenizer": tokens.digest,
+        "tokenizer": prompts.digest,
         "dataset": _digest(dataset),
     }
     if (found := _found(folder, request)) is not None:
         return Outcome(folder, found["rows"], found["left_out"], made=False)
     with replacing_folder(folder, RECORD) as temporary:
-        filing = _Filing(FORMATS[name], tokens, is_validation, max_length)
-        writer = filing.form.open(temporary, tokens, max_length)
+        filing = _Filing(FORMATS[name], prompts, is_validation, max_length)
+        writer = filing.form.open(temporary, prompts, max_length)
         with (temporary / "left_out.jsonl").open("w", encoding="utf-8") as listing:
             for table in _lots(dataset, tuple(dict.fromkeys((*COLUMNS, *columns)))):
                 for loss in filing.write(table, writer):
@@ -130,18 +131,20 @@ def export(
 class _Filing:
     """Files one lot of rows after the other, and counts."""
 
-    def __init__(self, form: Format, tokens: Tokens, is_validation: IsValidation, max_length: int) -> None:
+    def __init__(
+        self, form: Format, prompts: PromptFormat, is_validation: IsValidation, max_length: int
+    ) -> None:
         self.form = form
         self.rows: Counter[str] = Counter()
         self.left_out: Counter[str] = Counter()
-        self._tokens = tokens
+        self._prompts = prompts
         self._is_validation = is_validation
         self._max_length = max_length
 
     def write(self, table: pa.Table, writer: Writer) -> list[LeftOut]:
         """Write what fits; returns what does not."""
-        samples = tokenise(table, self._tokens)
-        fits, losses = fitting(samples, self._tokens, self.form.extra, self._max_length)
+        samples = tokenise(table, self._prompts)
+        fits, losses = fitting(samples, self._prompts, self.form.extra, self._max_length)
         held = self._is_validation(table)
         for split, mask in (("train", fits & ~held), (self.form.validation, fits & held)):
             if split is not None and mask.any():

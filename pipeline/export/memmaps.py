@@ -2,7 +2,7 @@
 
 A row is `<|TEXT_UNDERSTANDING_START|>` text `<|TEXT_UNDERSTANDING_END|><|SPEECH_GENERATION_START|>` codes
 `<|SPEECH_GENERATION_END|>` and padding. The readers put the chat template around it and cut what is longer
-than 2,048 tokens, so a row that fits leaves room for that.
+than 2,048 prompts, so a row that fits leaves room for that.
 - llasa-memmap: https://github.com/zhenye234/LLaSA_training (train_tts.py, finetune_offline.py)
 - unsloth-memmap: unsloth's Llasa notebook
 - sharded-memmap: https://github.com/SebastianBodza/LLaSA_training, whose sets are called train and test
@@ -15,9 +15,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipeline.export.ragged import Ragged, constant, padded
 from pipeline.export.samples import Samples
-from pipeline.llasa_format.tokenizer import Tokens
+from pipeline.llasa_format.prompt import PromptFormat
+from pipeline.ragged import Ragged, constant, padded
 
 RANKS, PARTIALS = 2, 2  # the files that the sharded reader opens unless it is edited
 
@@ -25,9 +25,9 @@ RANKS, PARTIALS = 2, 2  # the files that the sharded reader opens unless it is e
 class MemmapWriter:
     """Appends rows to `{stem}.memmap` and closes with `{stem}_shape.npy`."""
 
-    def __init__(self, folder: Path, tokens: Tokens, width: int, padding: int) -> None:
+    def __init__(self, folder: Path, prompts: PromptFormat, width: int, padding: int) -> None:
         self._folder = folder
-        self._tokens = tokens
+        self._prompts = prompts
         self._width = width
         self._padding = padding
         self._files: dict[str, BinaryIO] = {}
@@ -49,11 +49,11 @@ class MemmapWriter:
             np.save(self._folder / f"{stem}_shape.npy", np.array([self._rows[stem], self._width]))
 
     def _matrix(self, samples: Samples) -> np.ndarray:
-        layout, rows = self._tokens.layout, len(samples)
+        layout, rows = self._prompts.layout, len(samples)
         pieces = [
             samples.text_ids,
             constant([layout.speech_start], rows),
-            code_tokens(samples, self._tokens),
+            code_tokens(samples, self._prompts),
             constant([layout.speech_end], rows),
         ]
         return padded(pieces, self._width, self._padding).astype("<i4", copy=False)
@@ -72,8 +72,8 @@ class UnsplitWriter(MemmapWriter):
 class ShardedWriter(MemmapWriter):
     """Rows dealt in turn to `{split}_rank{r}_partial{k}`."""
 
-    def __init__(self, folder: Path, tokens: Tokens, width: int, padding: int) -> None:
-        super().__init__(folder, tokens, width, padding)
+    def __init__(self, folder: Path, prompts: PromptFormat, width: int, padding: int) -> None:
+        super().__init__(folder, prompts, width, padding)
         self._dealt: dict[str, int] = {}
 
     def _parts(self, split: str, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:
@@ -86,7 +86,7 @@ class ShardedWriter(MemmapWriter):
         ]
 
 
-def code_tokens(samples: Samples, tokens: Tokens) -> Ragged:
+def code_tokens(samples: Samples, prompts: PromptFormat) -> Ragged:
     """The codes as token ids, int32."""
-    ids = tokens.layout.code_ids.astype(np.int32)[samples.codes.values]
+    ids = prompts.layout.code_ids.astype(np.int32)[samples.codes.values]
     return Ragged(ids, samples.codes.lengths)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from pipeline.export.ragged import Ragged, from_arrow
-from pipeline.llasa_format.tokenizer import Tokens
+from pipeline.errors import UsageError
+from pipeline.llasa_format.prompt import PromptFormat, read_prompt_format
+from pipeline.llasa_format.tokenizer import load_tokenizer
+from pipeline.ragged import Ragged, from_arrow
 
 COLUMNS = ("id", "text", "code")
 
@@ -40,9 +42,26 @@ class LeftOut:
     detail: str
 
 
-def tokenise(table: pa.Table, tokens: Tokens) -> Samples:
+def open_prompts(name: str, codebook_size: int, date: str) -> PromptFormat:
+    """Load the tokenizer `name` for training programs.
+
+    Raises UsageError if it cannot be had, or if trainers could not use it.
+    """
+    tokenizer = load_tokenizer(name)
+    prompts = read_prompt_format(tokenizer, codebook_size, name, date)
+    if np.any(np.diff(prompts.layout.code_ids) != 1):
+        raise UsageError(
+            f"the code tokens of {name} are not numbered one after the other, as LLASA trainers take them to "
+            "be: use a LLASA tokenizer"
+        )
+    if tokenizer.eos_token_id is None:
+        raise UsageError(f"{name} has no end-of-text token, which trainers pad with: use a LLASA tokenizer")
+    return prompts
+
+
+def tokenise(table: pa.Table, prompts: PromptFormat) -> Samples:
     """Rows of a shard (`COLUMNS`) as samples."""
-    texts, text_ids = tokens.spoken(table["text"].to_pylist())
+    texts, text_ids = prompts.encode(table["text"].to_pylist())
     return Samples(
         ids=_objects(table["id"].to_pylist()),
         texts=_objects(texts),
@@ -52,14 +71,14 @@ def tokenise(table: pa.Table, tokens: Tokens) -> Samples:
 
 
 def fitting(
-    samples: Samples, tokens: Tokens, extra: int, max_length: int
+    samples: Samples, prompts: PromptFormat, extra: int, max_length: int
 ) -> tuple[np.ndarray, list[LeftOut]]:
     """Which rows can be trained on, bool (rows,), and why the others cannot.
 
     A row counts with its whole conversation, and `extra` tokens for what a trainer adds to that.
     """
-    lengths = samples.text_ids.lengths + samples.codes.lengths + tokens.overhead + extra
-    vocabulary = len(tokens.layout.code_ids)
+    lengths = samples.text_ids.lengths + samples.codes.lengths + prompts.overhead + extra
+    vocabulary = len(prompts.layout.code_ids)
     known = _all_below(samples.codes, vocabulary)
     fits: np.ndarray = known & (lengths <= max_length)
 

@@ -16,10 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.export.memmaps import code_tokens
-from pipeline.export.ragged import Ragged, constant, joined
 from pipeline.export.samples import Samples
-from pipeline.llasa_format.prompt import INSTRUCTION
-from pipeline.llasa_format.tokenizer import Tokens
+from pipeline.llasa_format.prompt import INSTRUCTION, PromptFormat
+from pipeline.ragged import Ragged, constant, joined
 
 IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 ROWS_PER_FILE = 100_000
@@ -64,17 +63,17 @@ class SftWriter:
             writer.close()
 
 
-def id_table(samples: Samples, tokens: Tokens) -> pa.Table:
+def id_table(samples: Samples, prompts: PromptFormat) -> pa.Table:
     """Columns input_ids (int32), labels (int32) and attention_mask (int8), lists of equal length a row."""
-    layout, rows = tokens.layout, len(samples)
+    layout, rows = prompts.layout, len(samples)
     prompt = joined(
         [
-            constant(tokens.opening, rows),
+            constant(prompts.opening, rows),
             samples.text_ids,
-            constant([*tokens.middle, layout.speech_start], rows),
+            constant([*prompts.middle, layout.speech_start], rows),
         ]
     )
-    answer = joined([code_tokens(samples, tokens), constant([layout.speech_end], rows)])
+    answer = joined([code_tokens(samples, prompts), constant([layout.speech_end], rows)])
     masked = Ragged(np.full_like(prompt.values, IGNORED), prompt.lengths)
     whole = joined([prompt, answer])
     attention = Ragged(np.ones(len(whole.values), np.int8), whole.lengths)
@@ -87,9 +86,9 @@ def id_table(samples: Samples, tokens: Tokens) -> pa.Table:
     )
 
 
-def message_table(samples: Samples, tokens: Tokens) -> pa.Table:
+def message_table(samples: Samples, prompts: PromptFormat) -> pa.Table:
     """One column, messages: the user's and the assistant's turn, for trainers that apply the template."""
-    layout, name = tokens.layout, tokens.tokenizer.convert_ids_to_tokens
+    layout, name = prompts.layout, prompts.tokenizer.convert_ids_to_tokens
     spelled = pa.array(name(layout.code_ids.tolist()))
     offsets = pa.array(samples.codes.offsets(), pa.int64())
     words = pa.LargeListArray.from_arrays(offsets, spelled.take(pa.array(samples.codes.values)))

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from pipeline.dataset.shards import State
+from pipeline.dataset.state import State
 from pipeline.errors import UsageError
 
 IsValidation = Callable[[pa.Table], np.ndarray]  # rows of a shard -> bool (rows,)

@@ -81,7 +81,7 @@ class LocalGenerator:
             )
         compiler = partial(compiling.compiled, device=loaded.device) if compile else compiling.as_it_is
         self.decoder = Decoder(
-            loaded.model, loaded.layout, slots=batch, length=self.max_tokens, compiler=compiler
+            loaded.model, loaded.prompts.layout, slots=batch, length=self.max_tokens, compiler=compiler
         )
         self._check_every = 1 if loaded.device.type == "cpu" else STEPS_BETWEEN_CHECKS
         self._lock = threading.Lock()

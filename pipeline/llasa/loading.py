@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention
-from pipeline.llasa_format.layout import Layout, read_layout
-from pipeline.quiet import quiet
-from pipeline.runtime import pick_device
+from pipeline.llasa_format.prompt import PromptFormat, read_prompt_format
+from pipeline.llasa_format.tokenizer import base_of, find_model, load_tokenizer, not_found
+from pipeline.runtime import REPOSITORY, pick_device, quiet
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 SAMPLES = ("data/sample/llasa", "data/sample/llasa-random")  # the first that is there is the default
-ADAPTER = "adapter_config.json"
 ATTENTIONS = ("auto", "sdpa", "flash")
 QUANTIZATIONS = ("int8", "int4")
 GROUP = 32  # weights that share a scale in int4
@@ -53,11 +50,10 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model that is ready, its tokenizer, and where its tokens are."""
+    """A model that is ready, how its prompts are spelled, and where it runs."""
 
     model: Any
-    tokenizer: Any
-    layout: Layout
+    prompts: PromptFormat
     device: torch.device
 
 
@@ -67,44 +63,22 @@ def load(settings: ModelSettings, codebook_size: int) -> Loaded:
     """
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.bf16, device)
-    folder = find(settings.name)
-    tokenizer = load_tokenizer(folder, settings.revision)
-    layout = read_layout(tokenizer, codebook_size, settings.name)
-    model = _load_merged(folder, settings, dtype, device)
+    tokenizer = load_tokenizer(settings.name, settings.revision)
+    prompts = read_prompt_format(tokenizer, codebook_size, settings.name)
+    layout = prompts.layout
+    model = _load_merged(find_model(settings.name), settings, dtype, device)
     if model.get_output_embeddings().weight.shape[0] <= max(layout.code_ids.max(), layout.speech_end):
         raise UsageError(f"the model {settings.name} has fewer outputs than its tokenizer has speech codes")
     if settings.quantize:
         quantize(model, settings.quantize)
     attention.use(model, pick_attention(settings.attn, device, dtype))
     model.requires_grad_(False).train(mode=False)
-    return Loaded(model, tokenizer, layout, device)
+    return Loaded(model, prompts, device)
 
 
 def sample_model() -> str:
     """The model that speaks when none is named."""
     return next((name for name in SAMPLES if (REPOSITORY / name / "config.json").is_file()), SAMPLES[-1])
-
-
-def find(name: str) -> str:
-    """A local folder, tried from here and then from the repository's root; else the name, as a Hub id."""
-    for candidate in (Path(name), REPOSITORY / name):
-        if candidate.is_dir():
-            return str(candidate)
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise UsageError(f"there is no model folder {name}: give a folder with weights or a Hugging Face id")
-    return name
-
-
-def load_tokenizer(name: str, revision: str | None = None) -> Any:
-    """The tokenizer of a folder or Hub id; of a LoRA folder without one, its base model's."""
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(name, revision=revision)
-    except (OSError, ValueError) as error:
-        if _is_adapter(name):
-            return load_tokenizer(_base_of(name))
-        raise _not_found(name, "tokenizer") from error
 
 
 def pick_dtype(bf16: bool, device: torch.device) -> torch.dtype:
@@ -172,11 +146,11 @@ def _load_merged(name: str, settings: ModelSettings, dtype: torch.dtype, device:
     placed = {"dtype": dtype, "device_map": "auto" if spread else str(device), "revision": settings.revision}
     try:
         with quiet():
-            if not _is_adapter(name):
+            if base_of(name) is None:
                 return AutoModelForCausalLM.from_pretrained(name, **placed)
             return _adapted(name, placed)
     except (OSError, ValueError) as error:
-        raise _not_found(name, "model") from error
+        raise not_found(name, "model") from error
 
 
 def _adapted(name: str, placed: dict[str, Any]) -> Any:
@@ -185,21 +159,3 @@ def _adapted(name: str, placed: dict[str, Any]) -> Any:
     except ImportError as error:
         raise MissingPackage("peft", "tts", f"the LoRA folder {name}") from error
     return AutoPeftModelForCausalLM.from_pretrained(name, **placed).merge_and_unload()
-
-
-def _is_adapter(name: str) -> bool:
-    return (Path(name) / ADAPTER).is_file()
-
-
-def _base_of(adapter: str) -> str:
-    from peft import PeftConfig
-
-    return find(PeftConfig.from_pretrained(adapter).base_model_name_or_path)
-
-
-def _not_found(name: str, what: str) -> UsageError:
-    base = f" (or its base model {_base_of(name)})" if _is_adapter(name) else ""
-    return UsageError(
-        f"cannot load the {what} of {name}{base}: give a folder with config.json, weights and tokenizer, "
-        "a LoRA folder whose base model is there, or a Hugging Face id that this machine can reach"
-    )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pipeline.llasa.prompt import WIDE, joined
+from pipeline.llasa.voices import WIDE, joined
 
 LONGEST = 160  # letters, a wide one counted as two: about 11 s, so that the sentence before fits in as well
 SHORTEST = 8  # shorter sentences are spoken with their neighbour: a lone word has no melody

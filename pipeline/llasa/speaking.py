@@ -19,8 +19,9 @@ from pipeline.llasa import sentences
 from pipeline.llasa.generation import Generator, Request, Watch
 from pipeline.llasa.joining import SpeechCodec, StreamDecoder, decode_joined
 from pipeline.llasa.normalise import normalise
-from pipeline.llasa.prompt import Prompter, Voice
 from pipeline.llasa.sampling import Sampling
+from pipeline.llasa.voices import Voice
+from pipeline.llasa_format.prompt import PromptFormat
 
 if TYPE_CHECKING:
     from pipeline.llasa.loading import ModelSettings
@@ -85,8 +86,8 @@ class _Script:
 class Speaker:
     """Speaks texts with one model and one codec."""
 
-    def __init__(self, generator: Generator, prompter: Prompter, codec: SpeechCodec) -> None:
-        self.generator, self.prompter, self.codec = generator, prompter, codec
+    def __init__(self, generator: Generator, prompts: PromptFormat, codec: SpeechCodec) -> None:
+        self.generator, self.prompts, self.codec = generator, prompts, codec
         self.sample_rate: int = codec.output_sample_rate
 
     def speak(
@@ -149,7 +150,7 @@ class Speaker:
 
     def warm_up(self) -> None:
         """Compile what is to be compiled now, for one text at a time and the usual sampling."""
-        self.generator.warm_up(Request(self.prompter.tokens("a"), Sampling()))
+        self.generator.warm_up(Request(self.prompts.tokens("a"), Sampling()))
 
     def voice_of_clip(self, path: Path, text: str, mode: str = "auto") -> Voice:
         """A recording and its transcript as a voice to go on from. UsageError when it cannot be used."""
@@ -209,7 +210,7 @@ class Speaker:
         contexts = [voice.then(before), voice] if voice and before else [voice or before, voice]
         wanted = min(script.sampling.max_codes, self.generator.max_tokens // 2)
         for context in contexts:
-            prompt = self.prompter.tokens(sentence, context)
+            prompt = context.prompt(self.prompts, sentence) if context else self.prompts.tokens(sentence)
             if len(prompt) + wanted <= self.generator.max_tokens:
                 break
         seed = ((script.sampling.seed or 0) + turn) % 2**32  # each sentence its own, all from the one given
@@ -253,11 +254,11 @@ def open_speaker(
     from pipeline.llasa import loading
     from pipeline.llasa.generation import LocalGenerator
     from pipeline.llasa.server import ServerGenerator
-    from pipeline.llasa_format.layout import read_layout
+    from pipeline.llasa_format.prompt import read_prompt_format
+    from pipeline.llasa_format.tokenizer import load_tokenizer
 
     if server is not None:
-        tokenizer = loading.load_tokenizer(loading.find(settings.name), settings.revision)
-        layout = read_layout(tokenizer, codec.codebook_size, settings.name)
+        tokenizer = load_tokenizer(settings.name, settings.revision)
         remote = ServerGenerator(
             server,
             tokenizer,
@@ -265,9 +266,9 @@ def open_speaker(
             model=server_model,
             max_tokens=settings.max_tokens,
         )
-        return Speaker(remote, Prompter(tokenizer, layout), codec)
+        return Speaker(remote, read_prompt_format(tokenizer, codec.codebook_size, settings.name), codec)
     loaded = loading.load(settings, codec.codebook_size)
     generator = LocalGenerator(
         loaded, batch=settings.batch, max_tokens=settings.max_tokens, compile=settings.compile
     )
-    return Speaker(generator, Prompter(loaded.tokenizer, loaded.layout), codec)
+    return Speaker(generator, loaded.prompts, codec)

@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 
 from pipeline.audio.source import AudioSource
 from pipeline.dataset.manifest import Manifest
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import schema
-from pipeline.dataset.shards import Dataset
 from pipeline.errors import UsageError
 
 ROWS_PER_FILE = 100_000  # about 100 MB of codes and text

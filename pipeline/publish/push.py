@@ -18,7 +18,7 @@ from pipeline.audio.source import AudioSource
 from pipeline.dataset.card.features import columns
 from pipeline.dataset.card.front_matter import card
 from pipeline.dataset.card.sections import Place, shareable
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.stats import totals
 from pipeline.publish.hub import Repository
 from pipeline.publish.packing import packs, write_pack

@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 from pipeline.audio.decode import AudioError, decode
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
-from pipeline.llasa.dataset_voices import check_codec
-from pipeline.llasa.prompt import Voice
+from pipeline.llasa.voices import Voice, check_codec
 from pipeline.ui import words
 from pipeline.ui.callbacks import MODEL, listed, sound, told
 from pipeline.ui.speak_tab import SpeakTab

@@ -14,9 +14,9 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.llasa.normalise import normalise
-from pipeline.llasa.prompt import Voice
 from pipeline.llasa.sampling import Sampling
 from pipeline.llasa.speaking import Speaker, Speech
+from pipeline.llasa.voices import Voice
 from pipeline.ui import words
 from pipeline.ui.callbacks import MODEL, listed, sound, told
 from pipeline.ui.pictures import spectrogram

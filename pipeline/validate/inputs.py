@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from pipeline.codec.protocol import Codec
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
     from pipeline.validate.listening.exact import Encode
     from pipeline.validate.listening.sample import Recordings
     from pipeline.validate.listening.speaking import Said, Speak
@@ -32,7 +32,7 @@ DOWNLOADS = "validated"  # folder here for datasets of the Hub, and their report
 
 def open_dataset(output: str) -> Dataset:
     """The dataset that OUT names. UsageError when there is none."""
-    from pipeline.dataset.shards import Dataset
+    from pipeline.dataset.reader import Dataset
     from pipeline.dataset.single_file import parts_folder
 
     path = Path(output)
@@ -71,7 +71,7 @@ def gather(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) 
         codec=codec,
         alone=None if codec is None else reference(codec),
         recordings=recordings,
-        fits=None if arguments.tokenizer is None else fits(arguments.tokenizer, settings),
+        fits=None if arguments.tokenizer is None else fits(arguments.tokenizer, dataset, settings),
         speak=None if arguments.model is None or codec is None else speaker(arguments.model, codec),
         model=arguments.model or "",
         held_out=frozenset() if arguments.held_out is None else read_ids(arguments.held_out),
@@ -81,7 +81,7 @@ def gather(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) 
 
 def open_fp32(codec: CodecSettings, dataset: Dataset) -> Codec:
     """The dataset's codec in float32. UsageError when its weights are not those that made the codes."""
-    from pipeline.codec.protocol import open_codec
+    from pipeline.codec import open_codec
 
     opened = open_codec(codec.model_copy(update={"bf16": False, "compile": False}))
     made_with = {state.codec["fingerprint"] for state in dataset.states()}
@@ -134,33 +134,20 @@ def speaker(model: str, codec: Codec) -> Speak:
     return speak
 
 
-def fits(tokenizer: str, settings: Settings) -> Fits:
-    """Whether texts with their codes fit the training length, by a tokenizer and its chat template."""
-    import numpy as np
-    from transformers import AutoTokenizer
+def fits(tokenizer: str, dataset: Dataset, settings: Settings) -> Fits:
+    """Whether texts with their codes fit the training length, as a tokenizer and its prompt count them."""
+    from pipeline.llasa_format.prompt import read_prompt_format
+    from pipeline.llasa_format.tokenizer import load_tokenizer
 
-    from pipeline.llasa_format.prompt import DATE, INSTRUCTION, neutralise
-
-    try:
-        counter = AutoTokenizer.from_pretrained(tokenizer)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"the tokenizer {tokenizer} cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error
-    conversation = [{"role": "user", "content": INSTRUCTION}, {"role": "assistant", "content": ""}]
-    around = 4  # the markers
-    if counter.chat_template:
-        prompt = counter.apply_chat_template(conversation, tokenize=False, date_string=DATE)
-        around += len(counter(prompt, add_special_tokens=False)["input_ids"])
+    size = max((int(state.codec["codebook_size"]) for state in dataset.states()), default=0)
+    prompts = read_prompt_format(load_tokenizer(tokenizer), size, tokenizer)
     limit = settings.validation.max_length
 
     def fit(texts: pa.Array, counts: np.ndarray) -> np.ndarray:
-        given = [neutralise(text) for text in texts.to_pylist()]
-        lengths: list[int] = []
-        for first in range(0, len(given), TOKENIZED_AT_ONCE):
-            found = counter(given[first : first + TOKENIZED_AT_ONCE], add_special_tokens=False)["input_ids"]
-            lengths += [len(ids) for ids in found]
-        room: np.ndarray = np.array(lengths) + counts + around <= limit
+        given = texts.to_pylist()
+        lots = [given[first : first + TOKENIZED_AT_ONCE] for first in range(0, len(given), TOKENIZED_AT_ONCE)]
+        lengths = np.concatenate([[], *(prompts.encode(lot)[1].lengths for lot in lots)])
+        room: np.ndarray = lengths + counts + prompts.overhead <= limit
         return room
 
     return fit

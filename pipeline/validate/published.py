@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import SCHEMA
-from pipeline.dataset.shards import Dataset, State
+from pipeline.dataset.state import State
 from pipeline.errors import UsageError
 from pipeline.storage.files import replacing, write_text
 

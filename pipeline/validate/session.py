@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.config import ValidationSettings
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.progress import Progress
 from pipeline.storage.files import write_text
 from pipeline.validate import metrics as figures_of

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from pipeline.llasa import tiny
-from pipeline.llasa_format.prompt import DATE, INSTRUCTION
+from pipeline.llasa_format import DATE
+from pipeline.llasa_format.prompt import INSTRUCTION
 from sample_models.llasa_data import IGNORED, Sample, batches, pad
 
 TEXT_VOCABULARY = 290  # the bytes, and pieces that make most words of the chat template one token

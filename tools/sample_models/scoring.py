@@ -13,7 +13,8 @@ import numpy as np
 import soundfile
 import torch
 
-from pipeline.codec.protocol import Codec, open_codec
+from pipeline.codec import open_codec
+from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.llasa.loading import ModelSettings
 from pipeline.llasa.sampling import Sampling

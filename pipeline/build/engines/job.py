@@ -11,7 +11,7 @@ from pipeline.build.shard_loop import Watcher
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings, Settings
 from pipeline.dataset.manifest import ShardPlan
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
 
 Say = Callable[[str], object]

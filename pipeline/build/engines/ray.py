@@ -23,7 +23,7 @@ from pipeline.build.engines.shard_queue import MAX_LOSSES, Dealer, Done
 from pipeline.build.shard_loop import Watcher, encode_shards
 from pipeline.config import RunSettings, Settings
 from pipeline.dataset.manifest import ShardPlan
-from pipeline.dataset.shards import State
+from pipeline.dataset.state import State
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 
 try:

@@ -12,7 +12,6 @@ import ctypes
 import hashlib
 import logging
 import os
-import shutil
 import subprocess
 import tempfile
 from functools import cache
@@ -22,7 +21,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline.codec.activation.plain import Activation, snake_parameters
+from pipeline.codec.activation.parameters import Activation, snake_parameters
+from pipeline.runtime import cache_folder, cpp_compiler
 
 SOURCE = Path(__file__).with_name("snake.cpp")
 FLAGS = (
@@ -39,7 +39,7 @@ BUILD_SECONDS = 120  # a compiler that takes longer is stuck
 @cache
 def build() -> Activation | None:
     """The activation, built or found in the cache; None where there is no compiler that can build it."""
-    compiler = _compiler()
+    compiler = cpp_compiler()
     if compiler is None:
         return None
     try:
@@ -54,7 +54,7 @@ def build() -> Activation | None:
 
 
 class _Kernel:
-    """See `pipeline.codec.activation.plain.Activation`; float32 in CPU memory."""
+    """See `pipeline.codec.activation.parameters.Activation`; float32 in CPU memory."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._snake = library.snake
@@ -82,14 +82,6 @@ class _Kernel:
         return made
 
 
-def _compiler() -> str | None:
-    for name in (os.environ.get("CXX"), "g++", "c++", "clang++"):
-        found = shutil.which(name) if name else None
-        if found:
-            return found
-    return None
-
-
 def _built(compiler: str) -> Path:
     """The shared library's path; compiled under another name and renamed, so that two runs do not meet."""
     target = subprocess.run(
@@ -101,7 +93,7 @@ def _built(compiler: str) -> Path:
     name = hashlib.sha256(b"\0".join([SOURCE.read_bytes(), " ".join(FLAGS).encode(), target])).hexdigest()[
         :16
     ]
-    finished = _cache_folder() / f"snake-{name}.so"
+    finished = cache_folder() / f"snake-{name}.so"
     if not finished.is_file():
         with tempfile.TemporaryDirectory(dir=finished.parent) as folder:
             made = Path(folder) / "snake.so"
@@ -114,9 +106,3 @@ def _built(compiler: str) -> Path:
             )
             made.replace(finished)
     return finished
-
-
-def _cache_folder() -> Path:
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "llasa-dataset"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

@@ -17,7 +17,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from pipeline.codec.activation.plain import TAPS, snake_parameters
+from pipeline.codec.activation.parameters import TAPS, snake_parameters
 
 TILE = 16  # outputs of a tile
 REACH = 3  # places that either filter looks to each side

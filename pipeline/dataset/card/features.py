@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import OPTIONAL, SCHEMA, schema
-from pipeline.dataset.shards import Dataset
 from pipeline.storage.files import write_text
 
 DTYPES = {pa.string(): "string", pa.float64(): "float64", pa.int32(): "int32", pa.uint16(): "uint16"}

@@ -14,7 +14,7 @@ import yaml
 from pipeline.dataset.card import sections
 from pipeline.dataset.card.features import columns, write_disk_index, yaml_features
 from pipeline.dataset.card.sections import Place
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.storage.files import write_text
 
 SIZES = (  # https://huggingface.co/docs/hub/datasets-cards: rows below, category

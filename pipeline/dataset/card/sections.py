@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from pipeline.dataset.card.plot import bars, below
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 
 SHOWN = 20  # speakers or languages listed by name
 CODEC_LICENCES = {  # where a checkpoint does not name its own

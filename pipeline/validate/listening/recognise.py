@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pipeline.errors import UsageError
+from pipeline.runtime import find_file
 from pipeline.validate.listening.packages import INSTALL, Missing
 
 RATE = 16_000  # Hz
@@ -61,15 +62,11 @@ def open_recogniser(name: str | None) -> tuple[Recogniser | None, list[Missing]]
         return None, [Missing("jiwer", purpose, INSTALL.format("jiwer"))]
     path = Path(name)
     if path.suffix == ".pt":
-        found = next((place for place in (path, _repository() / path) if place.exists()), None)
+        found = find_file(name)
         if found is None or importlib.util.find_spec("whisper") is None:
             return None, [Missing(f"the recogniser {name}", purpose, GET_WHISPER)]
         return WhisperFile(found), []
     return HuggingFace(name), []
-
-
-def _repository() -> Path:
-    return Path(__file__).parents[2]
 
 
 class WhisperFile:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pipeline.audio.decode import decode, resample
 from pipeline.audio.source import AudioSource
 from pipeline.dataset.manifest import Manifest
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.validate.rows.reading import read_shard
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.audio.decode import AudioError
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.storage.files import write_text
 from pipeline.validate.listening.sample import SampleRow, read_rows
 from pipeline.validate.report import wording

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from pipeline.config import ValidationSettings
-from pipeline.validate.rows.ragged import repeats, runs
+from pipeline.ragged import repeats, runs
 from pipeline.validate.rows.reading import ShardRows
 from pipeline.validate.suspects import Suspects
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.validate.rows.ragged import row_sums, starts
+from pipeline.ragged import row_sums, starts
 from pipeline.validate.rows.reading import ShardRows, string_bytes
 
 TOKEN_OFFSET = 128_264  # id of <|s_0|> in LLASA's vocabulary: https://huggingface.co/HKUSTAudio/Llasa-3B

@@ -17,12 +17,13 @@ import pyarrow.compute as pc
 
 from pipeline.config import ValidationSettings
 from pipeline.dataset.manifest import Manifest
-from pipeline.dataset.shards import Dataset, State
+from pipeline.dataset.reader import Dataset
+from pipeline.dataset.state import State
+from pipeline.ragged import hashes
 from pipeline.storage.files import checksum
 from pipeline.validate.rows.code_scan import CodeScan
 from pipeline.validate.rows.duplicates import Duplicates
 from pipeline.validate.rows.integrity import CodecFacts, RowFaults, check_plan, check_rows, places
-from pipeline.validate.rows.ragged import hashes
 from pipeline.validate.rows.reading import ShardRows, Unreadable, read_shard, string_bytes
 from pipeline.validate.rows.text_scan import TextScan
 from pipeline.validate.suspects import BROKEN, Suspects

@@ -1,21 +1,48 @@
-"""Voices out of a finished dataset: its rows hold texts and codes, which is all that cloning needs.
-
-Stands between the shards, which it reads, and the companion, which speaks; knows no model.
-"""
+"""Voices to speak on with: some text and the codes that say it, as a dataset's rows have them."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.dataset.shards import Dataset
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
-from pipeline.llasa.prompt import Voice
+from pipeline.llasa_format.prompt import PromptFormat
 
 if TYPE_CHECKING:
     from pipeline.llasa.joining import SpeechCodec
+
+WIDE = re.compile(
+    "[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef…♪♡○\U00020000-\U0003134f]"
+)  # scripts without spaces
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Speech to go on from: what was said, and its codes, uint16 of shape (n,)."""
+
+    text: str
+    codes: np.ndarray
+
+    def then(self, other: Voice) -> Voice:
+        """This and then the other, as one."""
+        return Voice(joined(self.text, other.text), np.concatenate([self.codes, other.codes]))
+
+    def prompt(self, prompts: PromptFormat, text: str) -> list[int]:
+        """Return the token ids of a prompt for `text` that goes on from this speech."""
+        return prompts.tokens(joined(self.text, text)) + prompts.layout.tokens_of(self.codes)
+
+
+def joined(first: str, second: str) -> str:
+    """Two texts as one, with a space between them where their script has spaces."""
+    if not first or not second:
+        return first or second
+    spaceless = WIDE.match(first[-1]) or WIDE.match(second[0])
+    return first + ("" if spaceless else " ") + second
 
 
 def voice_of_row(root: Path, row: str | None, codec: SpeechCodec) -> Voice:
