@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -42,7 +42,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def open_warm(arguments: argparse.Namespace) -> Speaker:
-    """The speaker, compiled where it is to be, so that nobody on the page waits for that."""
+    """Open the speaker, compiled if asked for, so that nobody on the page waits for the compiler."""
     speaker = open_from(arguments)
     if arguments.compile:
         speaker.warm_up()

@@ -32,13 +32,13 @@ from benchmarks.common import save
 from pipeline.build.create import Planned, make, make_plan
 from pipeline.build.engines.job import Job
 from pipeline.build.engines.ray import Worker
-from pipeline.build.engines.shard_queue import Dealer
+from pipeline.build.engines.shard_queue import ShardQueue
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
 from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.rows import SCHEMA
 from pipeline.storage.claims import claimed
-from pipeline.storage.paths import place, store
+from pipeline.storage.paths import resolve_path, store
 
 CLIPS_A_SHARD = 4
 THREADS = 16  # workers a process
@@ -72,9 +72,9 @@ class Host:
     def __init__(self, job: Job, numbers: list[int]) -> None:
         self._workers = [Worker(number, "scale", job, ".") for number in numbers]
 
-    def run(self, dealer: Any) -> float:
+    def run(self, queue: Any) -> float:
         """All workers to the end; the processor time they took, seconds."""
-        threads = [threading.Thread(target=worker.run, args=(dealer,)) for worker in self._workers]
+        threads = [threading.Thread(target=worker.run, args=(queue,)) for worker in self._workers]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -94,17 +94,17 @@ def simulate(root: Path, workers: int, rate: float, minutes: float) -> dict[str,
         settings=settings,
         columns=[name for name in SCHEMA.names if name not in {"speaker", "language"}],
         made_with=None,
-        open_codec=lambda codec_settings: FakeCodec(seconds_a_batch=sleep),
+        load_codec=lambda codec_settings: FakeCodec(seconds_a_batch=sleep),
     )
-    dealer: Any = ray.remote(Dealer).options(num_cpus=0).remote(job.todo)
+    queue: Any = ray.remote(ShardQueue).options(num_cpus=0).remote(job.todo)
     groups = [list(range(first, min(first + THREADS, workers))) for first in range(0, workers, THREADS)]
     hosts: list[Any] = [ray.remote(Host).options(num_cpus=0).remote(job, group) for group in groups]
-    runs = [host.run.remote(dealer) for host in hosts]
+    runs = [host.run.remote(queue) for host in hosts]
     cpu = sum(ray.get(runs))
     finished = sorted(path.stat().st_mtime for path in (root / "out/state").glob("*.json"))
     # Workers finish in rounds: from the first end of the first round to the last end of the last one.
     per_minute = (shards - workers) / (finished[-1] - finished[0]) * 60
-    for actor in [*hosts, dealer]:
+    for actor in [*hosts, queue]:
         ray.kill(actor)
     return {
         "workers": workers,
@@ -120,13 +120,13 @@ def simulate(root: Path, workers: int, rate: float, minutes: float) -> dict[str,
 def dealer_rate() -> float:
     """Shards that the dealer can hand out a second, to one who asks without a pause."""
     plans = [ShardPlan(number, number * 1000, 1000, "", Path("part"), number) for number in range(CALLS)]
-    dealer: Any = ray.remote(Dealer).options(num_cpus=0).remote(plans)
-    ray.get(dealer.next.remote(0))
+    queue: Any = ray.remote(ShardQueue).options(num_cpus=0).remote(plans)
+    ray.get(queue.next.remote(0))
     started = time.perf_counter()
     for _ in range(CALLS - 1):
-        ray.get(dealer.next.remote(0))
+        ray.get(queue.next.remote(0))
     rate = (CALLS - 1) / (time.perf_counter() - started)
-    ray.kill(dealer)
+    ray.kill(queue)
     return round(rate)
 
 
@@ -206,10 +206,10 @@ def requests_a_shard(root: Path) -> dict[str, float]:
     """What one more shard costs in requests, with OUT in a store: the difference of two datasets."""
     from pipeline.codec import protocol
 
-    protocol.open_codec = lambda settings, decoder=True: FakeCodec()
+    protocol.load_codec = lambda settings, decoder=True: FakeCodec()
     counts = []
     with counted_requests() as count:
-        bucket = place("s3://scale")
+        bucket = resolve_path("s3://scale")
         store(bucket)[0].mkdir("scale")
         for shards in (10, 30):
             settings = planned_in(root / str(shards), shards)[1]

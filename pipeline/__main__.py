@@ -1,4 +1,4 @@
-"""`python -m pipeline VERB …`: picks the verb's module, so that `--help` loads nothing heavy."""
+"""Prepare, validate and publish speech-token datasets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb; returns the exit status: 0, 1, 2, 3, 4 or 130 (see README)."""
+    """Run a verb and return the exit status: 0, 1, 2, 3, 4 or 130 (see README)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run_reporting(command: object) -> int:
-    """Call `command()`, turning the user's errors into one line and an exit status."""
+    """Run `command` and turn every error that a user can cause into one line and an exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
     warnings.showwarning = _note
     try:

@@ -21,7 +21,7 @@ RESULTS: dict[str, Any] = {"results": True}  # json_schema_extra of a key that c
 
 
 class Section(BaseModel):
-    """A group of keys. Unknown keys and wrong types are errors."""
+    """A group of keys; unknown keys and wrong types are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
 
@@ -118,7 +118,7 @@ class OutputSettings(Section):
 
 
 class ValidationSettings(Section):
-    """What validation looks at, and the figures from which a dataset fails. Shares are of 1."""
+    """What validation looks at, and the thresholds that a dataset must meet; shares are fractions of 1."""
 
     sample: int = Field(64, description="random rows to decode and compare with their source", ge=0)
     exact: int = Field(16, description="random rows to encode again, alone, in fp32", ge=0)
@@ -201,12 +201,12 @@ class Settings(Section):
     validation: ValidationSettings = ValidationSettings()
 
     def fingerprint(self) -> str:
-        """16 hex digits over the keys that change results."""
+        """Return 16 hex digits over the keys that change results."""
         chosen = {key: value for key, value in flatten(self).items() if changes_results(key)}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
     def with_values(self, values: Mapping[str, Any]) -> Settings:
-        """A copy with dotted keys (`codec.name`) replaced and checked."""
+        """Return a copy with dotted keys (`codec.name`) replaced and checked."""
         nested = self.model_dump()
         for key, value in values.items():
             section, _, name = key.partition(".")
@@ -215,7 +215,7 @@ class Settings(Section):
 
 
 def flatten(settings: Settings) -> dict[str, Any]:
-    """All values by dotted key."""
+    """Return all values by dotted key."""
     return {
         f"{section}.{name}": value
         for section, values in settings.model_dump().items()
@@ -224,20 +224,23 @@ def flatten(settings: Settings) -> dict[str, Any]:
 
 
 def all_keys() -> Iterator[tuple[str, Any]]:
-    """Every dotted key with its pydantic field (description, default, type)."""
+    """Return every dotted key with its pydantic field (description, default, type)."""
     for section, field in Settings.model_fields.items():
         for name, inner in field.annotation.model_fields.items():  # type: ignore[union-attr]
             yield f"{section}.{name}", inner
 
 
 def changes_results(key: str) -> bool:
-    """Whether the dotted key is part of the fingerprint."""
+    """Return whether the dotted key is part of the fingerprint."""
     extra = dict(all_keys())[key].json_schema_extra
     return isinstance(extra, dict) and extra.get("results") is True
 
 
 def assigned(assignments: Iterable[str], listed: str = "") -> dict[str, str]:
-    """What `--set KEY=VALUE` says, by dotted key. UsageError lists the keys that begin with `listed`."""
+    """Parse `--set KEY=VALUE` to values by dotted key.
+
+    Raises UsageError, which lists the keys that begin with `listed`.
+    """
     known, values = dict(all_keys()), {}
     for assignment in assignments:
         key, separator, value = assignment.partition("=")
@@ -249,7 +252,10 @@ def assigned(assignments: Iterable[str], listed: str = "") -> dict[str, str]:
 
 
 def load(path: Path | str | None) -> Settings:
-    """Settings of a YAML file; the defaults without one. UsageError names what is wrong in it."""
+    """Read settings from a YAML file; the defaults without one.
+
+    Raises UsageError, which names what is wrong in it.
+    """
     if path is None:
         return Settings()
     try:
@@ -267,7 +273,7 @@ def load(path: Path | str | None) -> Settings:
 
 
 def dump(settings: Settings) -> str:
-    """The settings as YAML, in the order they are declared."""
+    """Return the settings as YAML, in the order they are declared."""
     return yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True)
 
 

@@ -5,7 +5,7 @@ Entry points turn them into that sentence and an exit status; anything else is a
 
 
 class PipelineError(Exception):
-    """Base of every error that is the user's to mend. `exit_status` is what the process ends with."""
+    """Base of every error that a user can mend; `exit_status` is what the process ends with."""
 
     exit_status = 1
 
@@ -17,7 +17,7 @@ class UsageError(PipelineError):
 
 
 class TooManyRejected(PipelineError):
-    """More clips were rejected than `max_reject_rate` allows. The dataset is complete all the same."""
+    """More clips were rejected than `max_reject_rate` allows; the dataset is complete all the same."""
 
     exit_status = 3
 

@@ -12,7 +12,7 @@ QUIET_INTERVAL = 30.0  # seconds between lines where there is no terminal
 
 
 class Progress:
-    """Counts towards `total` (None: not known): clips, hours, times real time, time left, rejected."""
+    """Counts towards `total` (None: unknown): clips, hours, times real time, time left, rejected."""
 
     def __init__(self, label: str, total: int | None, unit: str = "clip") -> None:
         self._bar = tqdm(

@@ -19,7 +19,7 @@ SYMBOLS = 65536  # values a hash distinguishes: codes and bytes are below it
 
 @dataclass(frozen=True)
 class Ragged:
-    """`values`: integers of shape (sum of lengths,), row after row; `lengths`: int64 of shape (rows,)."""
+    """Rows in one array: `values`, integers (sum of lengths,), row after row; `lengths`, int64 (rows,)."""
 
     values: np.ndarray
     lengths: np.ndarray
@@ -28,25 +28,25 @@ class Ragged:
         return len(self.lengths)
 
     def keep(self, mask: np.ndarray) -> Ragged:
-        """The rows where `mask`, bool of shape (rows,), is true."""
+        """Return the rows where `mask`, bool (rows,), is true."""
         if mask.all():
             return self
         return Ragged(self.values[np.repeat(mask, self.lengths)], self.lengths[mask])
 
     def offsets(self) -> np.ndarray:
-        """Where each row begins, and the end of the last: int64 of shape (rows + 1,)."""
+        """Return where each row begins, and the end of the last: int64 (rows + 1,)."""
         return np.concatenate([[0], np.cumsum(self.lengths)])
 
 
 def from_lists(rows: Sequence[Sequence[int]]) -> Ragged:
-    """Lists of token ids."""
+    """Join lists of token ids."""
     lengths = np.fromiter((len(row) for row in rows), np.int64, len(rows))
     values = np.fromiter(itertools.chain.from_iterable(rows), np.int32, int(lengths.sum()))
     return Ragged(values, lengths)
 
 
 def from_arrow(column: pa.ChunkedArray) -> Ragged:
-    """A column of lists without nulls, its values as they are stored."""
+    """Return a column of lists without nulls, its values as they are stored."""
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # no rows, or too many for one array's offsets
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], type=column.type)
@@ -56,12 +56,12 @@ def from_arrow(column: pa.ChunkedArray) -> Ragged:
 
 
 def constant(ids: Sequence[int], rows: int) -> Ragged:
-    """The same ids in each of `rows` rows."""
+    """Repeat the same ids in each of `rows` rows."""
     return Ragged(np.tile(np.asarray(ids, np.int32), rows), np.full(rows, len(ids), np.int64))
 
 
 def joined(pieces: Sequence[Ragged]) -> Ragged:
-    """Rows made of each piece's row, one after the other."""
+    """Join each piece's row to one row."""
     lengths: np.ndarray = np.stack([piece.lengths for piece in pieces]).sum(axis=0)
     out = np.empty(int(lengths.sum()), np.int32)
     _place(out, np.cumsum(lengths) - lengths, pieces)
@@ -69,7 +69,7 @@ def joined(pieces: Sequence[Ragged]) -> Ragged:
 
 
 def padded(pieces: Sequence[Ragged], width: int, padding: int) -> np.ndarray:
-    """`joined(pieces)` as int32 of shape (rows, width); no row may be longer than `width`."""
+    """Return `joined(pieces)` as int32 (rows, width); no row may be longer than `width`."""
     rows = len(pieces[0])
     out = np.full((rows, width), padding, np.int32)
     _place(out.reshape(-1), np.arange(rows, dtype=np.int64) * width, pieces)
@@ -86,7 +86,7 @@ def _place(out: np.ndarray, starts: np.ndarray, pieces: Sequence[Ragged]) -> Non
 
 
 def starts(lengths: np.ndarray) -> np.ndarray:
-    """Where each row begins: int64 (rows,)."""
+    """Return where each row begins: int64 (rows,)."""
     first: np.ndarray = np.cumsum(lengths) - lengths
     return first
 
@@ -102,14 +102,14 @@ def row_sums(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def row_ends(lengths: np.ndarray) -> np.ndarray:
-    """Booleans of shape (values,): true at the last value of each row."""
+    """Return booleans of shape (values,): true at the last value of each row."""
     ends = np.zeros(int(lengths.sum()), bool)
     ends[np.cumsum(lengths)[lengths > 0] - 1] = True
     return ends
 
 
 def runs(values: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Longest run of one value in each row, and the length of the run that ends it: int64 (rows,) each."""
+    """Return the longest run of one value in each row, and the run that ends it: int64 (rows,)."""
     longest, last = np.zeros(len(lengths), np.int64), np.zeros(len(lengths), np.int64)
     if len(values) == 0:
         return longest, last
@@ -127,10 +127,10 @@ def runs(values: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def repeats(values: np.ndarray, lengths: np.ndarray, max_period: int) -> np.ndarray:
-    """Longest stretch of each row that repeats itself with a period of 2 to `max_period`: values, (rows,).
+    """Return each row's longest stretch, (rows,), that repeats with a period of 2 to `max_period`.
 
-    A stretch is a run of positions whose value comes again one period later, plus that period; stretches of
-    fewer than three periods, and those of a single value, count as 0.
+    A stretch is a run of positions whose value comes again one period later, plus that period; stretches
+    of fewer than three periods, and those of a single value, count as 0.
     """
     longest, begins = np.zeros(len(lengths), np.int64), starts(lengths)
     for period in range(2, max_period + 1):
@@ -143,7 +143,7 @@ def repeats(values: np.ndarray, lengths: np.ndarray, max_period: int) -> np.ndar
 
 
 def _same_after(values: np.ndarray, lengths: np.ndarray, period: int) -> np.ndarray:
-    """Whether the value one period later, in the same row, is the same: booleans (values,)."""
+    """Return whether the value one period later, in the same row, is the same: booleans (values,)."""
     same = np.zeros(len(values), bool)
     same[:-period] = values[period:] == values[:-period]
     if same.any():
@@ -154,7 +154,7 @@ def _same_after(values: np.ndarray, lengths: np.ndarray, period: int) -> np.ndar
 
 
 def _stretch(codes: np.ndarray, period: int) -> int:
-    """Longest stretch of one row with this period, 0 without one: see `repeats`."""
+    """Return the longest stretch of one row with this period, 0 without one: see `repeats`."""
     same = np.append(codes[period:] == codes[:-period], False)
     ends = np.flatnonzero(~same)
     sizes = np.diff(ends, prepend=-1) - 1
@@ -169,10 +169,10 @@ def _stretch(codes: np.ndarray, period: int) -> int:
 
 
 def hashes(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """A 64-bit hash of each row's values (below 65,536) and length: uint64 (rows,).
+    """Return a 64-bit hash of each row's values (below 65,536) and length: uint64 (rows,).
 
-    Random symbols times random odd weights by position, summed modulo 2^64: two different rows meet with a
-    probability of about 2^-62 (Carter and Wegman's multilinear hashing, tabulated).
+    Random symbols times random odd weights by position, summed modulo 2^64: two different rows meet with
+    a probability of about 2^-62 (Carter and Wegman's multilinear hashing, tabulated).
     """
     symbols = _table(SYMBOLS, seed=1)
     weights = _table(1 << max(int(lengths.max(initial=1)) - 1, 1).bit_length(), seed=2) | np.uint64(1)
@@ -184,5 +184,8 @@ def hashes(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _table(size: int, seed: int) -> np.ndarray:
-    """The first values of an endless list of random numbers: a longer table begins with the shorter one."""
+    """Return the first values of an endless list of random numbers.
+
+    A longer table begins with the shorter one.
+    """
     return np.random.default_rng(seed).integers(0, 2**64, size, np.uint64)

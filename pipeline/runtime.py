@@ -37,7 +37,7 @@ def cache_folder(name: str = "") -> Path:
 
 
 def keep_compiled_code() -> None:
-    """Let `torch.compile` and Triton keep what they compile in the cache folder: their default is in /tmp."""
+    """Let `torch.compile` and Triton cache in the cache folder; their default is in /tmp."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder("inductor")))
     os.environ.setdefault("TRITON_CACHE_DIR", str(cache_folder("triton")))
 
@@ -50,7 +50,7 @@ def cpp_compiler() -> str | None:
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device; UsageError if this machine does not have it."""
+    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device. Raises UsageError if it is not there."""
     import torch
 
     if name == "auto":

@@ -1,7 +1,4 @@
-"""The records that flow through the pipeline: Utterance → Clip | Rejection → Encoded.
-
-Knows nothing of files, codecs or formats.
-"""
+"""The records that flow through the pipeline: Utterance → Clip | Rejection → Encoded."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Reason(StrEnum):
-    """Why an utterance is not in the dataset. A fixed vocabulary: reports and tools count by these words."""
+    """Why an utterance is not in the dataset: a fixed vocabulary that reports and tools count by."""
 
     # seen while planning
     MISSING_AUDIO = "missing_audio"  # a transcript names audio that is not there
@@ -60,7 +57,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """An utterance that is left out, and why. `detail` is one sentence for a person."""
+    """An utterance that is left out, and why; `detail` is one sentence for a person."""
 
     id: str
     audio: str

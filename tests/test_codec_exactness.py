@@ -83,8 +83,8 @@ def test_rounding_moves_no_value_further_than_the_tolerance(whole: bool) -> None
     assert one.tolerance is not None
     coded = one._encode(*padded(clips))
     for row, clip in enumerate(clips):
-        _, scaled = one.reference.encode_scaled(clip)
-        moved = float((coded.scaled[row, : len(scaled)] - scaled).abs().max())
+        _, pre_quant = one.reference.encode_scaled(clip)
+        moved = float((coded.pre_quant[row, : len(pre_quant)] - pre_quant).abs().max())
         assert moved < one.tolerance.value
 
 

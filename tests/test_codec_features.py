@@ -17,7 +17,7 @@ LENGTHS = [16_000, 16_319, 700, 54_321, 320]
 CPU = torch.device("cpu")
 
 
-def whole_codes(edge: int) -> tuple[Tensor, Tensor]:
+def whole_codes(pad_samples: int) -> tuple[Tensor, Tensor]:
     batch, lengths = padded([sound(n, seed) for seed, n in enumerate(LENGTHS)])
     own = (lengths // 320 + 1) * 320
     return torch.nn.functional.pad(batch, (0, int(own.max()) - batch.shape[1])), own
@@ -30,20 +30,20 @@ def test_features_equal_kaldis_after_normalising_each_clip() -> None:
         edged = torch.nn.functional.pad(clip[None, :length], (160, 160)) * 2**15
         log_mel = fbank(edged, num_mel_bins=MELS, low_freq=20, high_freq=8_000, sample_frequency=16_000)
         expected = (log_mel - log_mel.mean(0)) / torch.sqrt(log_mel.var(0) + 1e-7)
-        vectors = len(expected) // 2
-        torch.testing.assert_close(made[row, :vectors].reshape(-1, MELS), expected, atol=1e-4, rtol=0)
-        assert (made[row, vectors:] == PADDING).all()
+        num_frames = len(expected) // 2
+        torch.testing.assert_close(made[row, :num_frames].reshape(-1, MELS), expected, atol=1e-4, rtol=0)
+        assert (made[row, num_frames:] == PADDING).all()
 
 
-@pytest.mark.parametrize(("edge", "family"), [(160, xcodec2), (0, neucodec)])
-def test_features_equal_the_extractors(edge: int, family: Any) -> None:
-    batch, own = whole_codes(edge)
-    mel = LogMel(edge, CPU)
+@pytest.mark.parametrize(("pad_samples", "family"), [(160, xcodec2), (0, neucodec)])
+def test_features_equal_the_extractors(pad_samples: int, family: Any) -> None:
+    batch, own = whole_codes(pad_samples)
+    mel = LogMel(pad_samples, CPU)
     made, _ = mel(batch, own)
     for row, length in enumerate(LENGTHS):
         inputs = family()[1](audio=batch[row, :length].numpy(), sampling_rate=16_000, return_tensors="pt")
         expected = inputs["input_features"][0]
-        assert int(mel.vectors(own)[row]) == len(expected)
+        assert int(mel.num_frames(own)[row]) == len(expected)
         torch.testing.assert_close(made[row, : len(expected)], expected, atol=1e-5, rtol=0)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.codec import open_codec
+from pipeline.codec import load_codec
 from pipeline.codec.fake import FakeCodec
 from pipeline.codec.onnx_export import TOLERANCE, Decoder, RealInverseStft, difference, export
 from pipeline.config import CodecSettings
@@ -18,7 +18,7 @@ pytest.importorskip("onnxruntime")
 
 
 def test_the_real_inverse_stft_is_the_models_own() -> None:
-    codec = open_codec(CodecSettings(device="cpu"))
+    codec = load_codec(CodecSettings(device="cpu"))
     head = codec._model.acoustic_decoder.head
     hidden = torch.randn(2, 50, head.linear.in_features, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -28,7 +28,7 @@ def test_the_real_inverse_stft_is_the_models_own() -> None:
 def test_the_exported_decoder_gives_pytorchs_waveform_for_any_number_of_clips_and_codes(
     tmp_path: Path,
 ) -> None:
-    codec = open_codec(CodecSettings(device="cpu"))
+    codec = load_codec(CodecSettings(device="cpu"))
     path = tmp_path / "folder" / "decoder.onnx"
     assert export(codec, path) < TOLERANCE
     codes = torch.randint(0, codec.codebook_size, (3, 77), generator=torch.Generator().manual_seed(1))

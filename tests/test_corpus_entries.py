@@ -45,17 +45,17 @@ def jsonl(name: str, text: str) -> tuple[str, str]:
     return "t.jsonl", json.dumps({"audio": f"sub/{name}.wav", "text": text, "id": name})
 
 
-FORMS = {"columns": columns, "ljspeech": ljspeech, "csv": table, "jsonl": jsonl}
+FORMATS = {"columns": columns, "ljspeech": ljspeech, "csv": table, "jsonl": jsonl}
 
 
-@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("kind", FORMATS)
 @given(name=names, text=texts)
 @each_text
 def test_any_text_comes_through_each_form(
     kind: str, name: str, text: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     root = tmp_path_factory.mktemp("corpus")
-    file, content = FORMS[kind](name, text)
+    file, content = FORMATS[kind](name, text)
     build(root, {**audio(f"sub/{name}.wav"), file: content})
     read = Read(root, file, transcripts=kind)
     expected = text.replace("|", "/").strip() or "raw" if kind == "ljspeech" else text
@@ -69,7 +69,7 @@ def test_any_text_comes_through_each_form(
 def test_every_line_is_an_utterance_or_a_rejection(
     kind: str, junk: list[bytes], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    good = FORMS[kind]("a", "x")[1].rstrip().encode()
+    good = FORMATS[kind]("a", "x")[1].rstrip().encode()
     lines = [good, *(line for bad in junk for line in (bad, good))]
     root = build(tmp_path_factory.mktemp("corpus"), {**audio("sub/a.wav"), "t.txt": b"\n".join(lines)})
     read = Read(root, "t.txt", transcripts=kind)

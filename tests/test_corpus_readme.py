@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.corpus.fields import NAMES
-from pipeline.corpus.registry import FORMS
+from pipeline.corpus.registry import FORMATS
 from pipeline.utterance import Reason
 
 README = (Path(__file__).parents[1] / "data/README.md").read_text(encoding="utf-8")
@@ -18,7 +18,7 @@ COMMANDS = re.findall(r"^python create_dataset\.py (?:.*\\\n)*.*$", README, re.M
 
 
 def test_every_form_reason_and_known_name_is_in_the_readme() -> None:
-    for word in [*FORMS, *Reason, *(name for names in NAMES.values() for name in names)]:
+    for word in [*FORMATS, *Reason, *(name for names in NAMES.values() for name in names)]:
         assert f"`{word}`" in README, word
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.build.engines.shard_queue import MAX_LOSSES, Dealer
+from pipeline.build.engines.shard_queue import MAX_LOSSES, ShardQueue
 from pipeline.dataset.manifest import ShardPlan
 
 
@@ -18,16 +18,16 @@ def plans(count: int) -> list[ShardPlan]:
 
 @given(st.integers(0, 8), st.lists(st.tuples(st.sampled_from(["next", "finish", "lose"]), st.integers(0, 3))))
 def test_whatever_workers_do_every_shard_waits_is_held_by_one_or_is_done_once(shards, events):
-    dealer, held, done = Dealer(plans(shards)), {worker: [] for worker in range(4)}, []
+    queue, held, done = ShardQueue(plans(shards)), {worker: [] for worker in range(4)}, []
     for event, worker in events:
-        if event == "next" and (plan := dealer.next(worker)) is not None:
+        if event == "next" and (plan := queue.next(worker)) is not None:
             held[worker].append(plan.shard)
         elif event == "finish" and held[worker]:
-            dealer.finished(worker, (held[worker].pop(0), 5, 0, 1.0))
+            queue.finished(worker, (held[worker].pop(0), 5, 0, 1.0))
         elif event == "lose":
-            dealer.lost(worker)
+            queue.lost(worker)
             held[worker].clear()
-        finished, waiting, at_work = dealer.collect()
+        finished, waiting, at_work = queue.collect()
         done += [shard for shard, *_ in finished]
         assert at_work == sum(map(len, held.values()))
         assert waiting + at_work + len(done) == shards
@@ -35,25 +35,25 @@ def test_whatever_workers_do_every_shard_waits_is_held_by_one_or_is_done_once(sh
 
 
 def test_what_a_lost_worker_held_is_made_first_and_in_order():
-    dealer = Dealer(plans(4))
-    assert [dealer.next(0).shard, dealer.next(0).shard, dealer.next(1).shard] == [0, 1, 2]
-    dealer.lost(0)
-    assert [dealer.next(1).shard for _ in range(3)] == [0, 1, 3]
-    assert dealer.next(1) is None
+    queue = ShardQueue(plans(4))
+    assert [queue.next(0).shard, queue.next(0).shard, queue.next(1).shard] == [0, 1, 2]
+    queue.lost(0)
+    assert [queue.next(1).shard for _ in range(3)] == [0, 1, 3]
+    assert queue.next(1) is None
 
 
 def test_a_shard_that_a_lost_worker_finished_after_all_counts_once():
-    dealer = Dealer(plans(1))
-    dealer.next(0)
-    dealer.lost(0)
-    dealer.finished(0, (0, 5, 0, 1.0))
-    assert dealer.collect() == ([], 1, 0)
+    queue = ShardQueue(plans(1))
+    queue.next(0)
+    queue.lost(0)
+    queue.finished(0, (0, 5, 0, 1.0))
+    assert queue.collect() == ([], 1, 0)
 
 
 @pytest.mark.parametrize("losses", range(1, MAX_LOSSES + 1))
 def test_a_shard_is_suspected_when_enough_workers_were_lost_over_it(losses):
-    dealer = Dealer(plans(2))
+    queue = ShardQueue(plans(2))
     for worker in range(losses):
-        assert dealer.next(worker).shard == 0
-        suspect = dealer.lost(worker)
+        assert queue.next(worker).shard == 0
+        suspect = queue.lost(worker)
     assert suspect == (0 if losses == MAX_LOSSES else None)

@@ -13,18 +13,18 @@ from engine_helpers import build_corpus, content, make, settings_for
 from pipeline.__main__ import main
 from pipeline.build.create import create
 from pipeline.build.engines import engine
-from pipeline.build.ranks import beside_others, create_part, part_of
+from pipeline.build.ranks import beside_others, create_rank, rank_of
 from pipeline.codec.fake import FakeCodec
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import MissingPackage, PipelineError, UsageError
-from pipeline.storage.claims import Part, claimed, claimed_part
+from pipeline.storage.claims import Rank, claimed, claimed_rank
 
 PARTS = 3
 
 
 @pytest.fixture(autouse=True)
 def fake_codec(monkeypatch):
-    monkeypatch.setattr("pipeline.codec.open_codec", lambda settings, decoder=True: FakeCodec())
+    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec())
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def corpus(tmp_path, make_clip):
 
 def test_parts_at_once_make_the_bytes_of_one_process_and_the_last_one_closes(tmp_path, corpus):
     settings, root = settings_for(corpus), tmp_path / "parts/out"
-    parts = [Part(number, PARTS) for number in range(PARTS)]
+    parts = [Rank(number, PARTS) for number in range(PARTS)]
     with ThreadPoolExecutor(PARTS) as pool:  # the locks are of open files, so threads contend as processes do
-        ended = list(pool.map(lambda part: create_part(root, settings, part, lambda line: None), parts))
+        ended = list(pool.map(lambda part: create_rank(root, settings, part, lambda line: None), parts))
     assert any(ended)
     assert content(root) == content(make(tmp_path / "whole/out", settings))
 
@@ -44,42 +44,42 @@ def test_parts_at_once_make_the_bytes_of_one_process_and_the_last_one_closes(tmp
 def test_any_later_run_finishes_what_a_part_left_undone(tmp_path, corpus):
     settings, root = settings_for(corpus), tmp_path / "parts/out"
     said: list[str] = []
-    assert create_part(root, settings, Part(1, PARTS), said.append) is None
+    assert create_rank(root, settings, Rank(1, PARTS), said.append) is None
     assert "2 shards made; 4 are left to other parts" in said[-1]
     assert [state.shard for state in Dataset(root).states()] == [1, 4]
     with claimed(root):
         create(root, settings, said.append)
     assert content(root) == content(make(tmp_path / "whole/out", settings))
-    stats = create_part(root, settings, Part(0, PARTS), said.append)
+    stats = create_rank(root, settings, Rank(0, PARTS), said.append)
     assert stats is not None
     assert stats["rows"] == 24
 
 
 def test_only_the_first_part_at_work_plans(tmp_path, corpus, monkeypatch):
     settings, root = settings_for(corpus), tmp_path / "parts/out"
-    with claimed_part(root, Part(0, PARTS), print) as claim:
+    with claimed_rank(root, Rank(0, PARTS), print) as claim:
         assert claim.first
-        make_plan = create_part.__globals__["make_plan"]
+        make_plan = create_rank.__globals__["make_plan"]
         make_plan(root, settings, lambda line: None)
         claim.planned()
-        monkeypatch.setitem(create_part.__globals__, "make_plan", None)
-        assert create_part(root, settings, Part(1, PARTS), lambda line: None) is None
+        monkeypatch.setitem(create_rank.__globals__, "make_plan", None)
+        assert create_rank(root, settings, Rank(1, PARTS), lambda line: None) is None
     assert [state.shard for state in Dataset(root).states()] == [1, 4]
 
 
 def test_guarantee_5_whole_runs_and_parts_keep_each_other_out(tmp_path):
     root = tmp_path / "out"
     with claimed(root), pytest.raises(UsageError, match="another run is writing"):
-        claimed_part(root, Part(0, 2), print).__enter__()
-    with claimed_part(root, Part(0, 2), print) as claim:
+        claimed_rank(root, Rank(0, 2), print).__enter__()
+    with claimed_rank(root, Rank(0, 2), print) as claim:
         claim.planned()
         with pytest.raises(UsageError, match="another run is writing"):
             claimed(root).__enter__()
         with pytest.raises(UsageError, match=r"part 0 of 2 .* being made by another process"):
-            claimed_part(root, Part(0, 2), print).__enter__()
+            claimed_rank(root, Rank(0, 2), print).__enter__()
         with pytest.raises(UsageError, match="in 2 parts, not 4"):
-            claimed_part(root, Part(3, 4), print).__enter__()
-        with claimed_part(root, Part(1, 2), print) as other:
+            claimed_rank(root, Rank(3, 4), print).__enter__()
+        with claimed_rank(root, Rank(1, 2), print) as other:
             assert not other.first
     with claimed(root):
         pass
@@ -94,7 +94,7 @@ def test_a_part_waits_for_the_one_that_plans_and_says_so(tmp_path):
         said.append(line)
         os.close(descriptor)  # which lets go
 
-    with claimed_part(tmp_path, Part(1, 2), say):
+    with claimed_rank(tmp_path, Rank(1, 2), say):
         pass
     assert said == ["part 1 of 2: waiting for another part to plan"]
 
@@ -126,7 +126,7 @@ def test_a_part_waits_for_the_one_that_plans_and_says_so(tmp_path):
     ],
 )
 def test_a_launcher_s_variables_say_which_part_this_is(asked, environment, expected):
-    part = part_of(*asked, environment)
+    part = rank_of(*asked, environment)
     assert (part and (part.number, part.of)) == expected
 
 
@@ -142,7 +142,7 @@ def test_a_launcher_s_variables_say_which_part_this_is(asked, environment, expec
 )
 def test_numbers_that_make_no_sense_are_refused(asked, environment):
     with pytest.raises(UsageError):
-        part_of(*asked, environment)
+        rank_of(*asked, environment)
 
 
 def test_torchrun_s_processes_on_one_machine_share_its_cores(corpus):

@@ -58,7 +58,7 @@ def corpus(tmp_path, make_clip):
 
 
 def use(monkeypatch, codec):
-    monkeypatch.setattr("pipeline.codec.open_codec", codec)
+    monkeypatch.setattr("pipeline.codec.load_codec", codec)
 
 
 def on_ray(corpus: dict[str, str], **values: object):
@@ -148,7 +148,7 @@ from engine_helpers import make, settings_for
 from pipeline import codec
 from pipeline.codec.fake import FakeCodec
 address, root, corpus = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-codec.open_codec = lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.3)
+codec.load_codec = lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.3)
 
 def watch():
     while not list((root / "state").glob("*.json")):

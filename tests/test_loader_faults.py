@@ -16,7 +16,7 @@ from loader_helpers import content, fates, loaded, make_clips, sound, work
 
 from pipeline.errors import PipelineError
 from pipeline.loader import Request
-from pipeline.loader.worker import Parcel
+from pipeline.loader.worker import PackedBatch
 from pipeline.utterance import Clip, Reason, Rejection
 
 
@@ -130,8 +130,8 @@ def test_no_worker_outlives_a_parent_that_was_killed(folder, tmp_path):
 def test_a_parcel_of_thousands_of_clips_passes_the_pipe_in_one_piece():
     clips = [Clip(row, torch.ones(10), 44100, 0.1) for row in range(3000)]
     rejections = [(row, Rejection("id", "audio", Reason.SILENT, "a sentence " * 9)) for row in range(500)]
-    parcel = Parcel.pack(7, clips, rejections)
-    assert len(ForkingPickler.dumps(parcel)) < select.PIPE_BUF
-    batch = parcel.unpack()
+    packed = PackedBatch.pack(7, clips, rejections)
+    assert len(ForkingPickler.dumps(packed)) < select.PIPE_BUF
+    batch = packed.unpack()
     assert (batch.key, batch.rejections) == (7, rejections)
     assert [clip.row for clip in batch.clips] == list(range(3000))

@@ -35,7 +35,7 @@ KILLS = 10
 @pytest.fixture(autouse=True)
 def fake_codec(monkeypatch):
     monkeypatch.setattr(
-        "pipeline.codec.open_codec", lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.01)
+        "pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.01)
     )
 
 
@@ -115,7 +115,7 @@ def test_guarantee_3_a_finished_dataset_is_left_as_it_is_and_no_codec_loaded(tmp
     before = {
         path: (path.stat().st_mtime_ns, path.read_bytes()) for path in root.rglob("*") if path.is_file()
     }
-    monkeypatch.setattr("pipeline.codec.open_codec", None)
+    monkeypatch.setattr("pipeline.codec.load_codec", None)
     assert run(root, corpus) == first
     assert {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in root.rglob("*") if p.is_file()} == before
 
@@ -224,7 +224,7 @@ def test_other_weights_do_not_go_on_with_a_dataset(tmp_path, corpus, monkeypatch
     run(tmp_path / "out", corpus)
     (tmp_path / "out" / "state" / "train-00000.json").unlink()
     monkeypatch.setattr(
-        "pipeline.codec.open_codec", lambda settings, decoder=True: FakeCodec(fingerprint="other")
+        "pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec(fingerprint="other")
     )
     with pytest.raises(UsageError, match="not those that made the shards"):
         run(tmp_path / "out", corpus)
@@ -254,7 +254,7 @@ def test_too_many_rejections_are_an_exit_status_of_their_own_after_all_work_is_d
 
 def test_a_state_says_which_codec_made_its_codes_and_how_exactly(tmp_path, corpus, monkeypatch):
     half = FakeCodec(precision="bf16", licence="CC-BY-NC-4.0")
-    monkeypatch.setattr("pipeline.codec.open_codec", lambda settings, decoder=True: half)
+    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: half)
     (codec,) = run(tmp_path / "out", corpus)["codecs"]
     assert (codec["precision"], codec["licence"], codec["extra_codes"]) == ("bf16", "CC-BY-NC-4.0", 1)
 
@@ -264,7 +264,7 @@ def test_a_clip_too_short_for_one_code_is_rejected_not_written_empty(tmp_path, c
         def encode(self, waveforms, lengths):
             return [codes[8:] for codes in super().encode(waveforms, lengths)]
 
-    monkeypatch.setattr("pipeline.codec.open_codec", lambda settings, decoder=True: Coarse())
+    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: Coarse())
     stats = run(tmp_path / "out", corpus)
     assert stats["reasons"]["too_short"] > 0
     assert min(len(c) for table in Dataset(tmp_path / "out").tables(["code"]) for c in table["code"]) > 0

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from safetensors import safe_open
 
-from pipeline.codec import open_codec
+from pipeline.codec import load_codec
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.llasa.loading import ModelSettings
@@ -37,7 +37,7 @@ class HeldOut:
 
 @pytest.fixture(scope="module")
 def codec() -> Codec:
-    return open_codec(CodecSettings(name=str(SAMPLE / "codec"), device="cpu"))
+    return load_codec(CodecSettings(name=str(SAMPLE / "codec"), device="cpu"))
 
 
 @pytest.fixture(scope="module")

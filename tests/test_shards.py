@@ -6,7 +6,7 @@ import pytest
 from pipeline.cli.status import verify
 from pipeline.config import Settings
 from pipeline.dataset import rows
-from pipeline.dataset.folder import clean, settle
+from pipeline.dataset.folder import clean, open_or_init
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.stats import totals
 from pipeline.dataset.writer import write_shard
@@ -37,7 +37,7 @@ def dataset(tmp_path):
 
 def settle_at(root, **output):
     root.mkdir(exist_ok=True)
-    return settle(root, Settings().with_values(output))
+    return open_or_init(root, Settings().with_values(output))
 
 
 def test_a_shard_is_done_when_its_state_is_there(dataset):
@@ -111,7 +111,7 @@ def test_settings_that_change_no_result_are_accepted(tmp_path):
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "thesis.doc").touch()
     with pytest.raises(UsageError, match=r"not a dataset \(thesis.doc is in it\)"):
-        settle(tmp_path, Settings())
+        open_or_init(tmp_path, Settings())
 
 
 def test_a_second_run_on_the_same_folder_stops(tmp_path):

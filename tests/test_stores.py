@@ -25,7 +25,7 @@ from pipeline.__main__ import main
 from pipeline.audio import remote_source
 from pipeline.audio.remote_source import Cache, RemoteSource
 from pipeline.build.create import create
-from pipeline.build.ranks import create_part
+from pipeline.build.ranks import create_rank
 from pipeline.cli.status import verify
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import CorpusSettings
@@ -33,10 +33,10 @@ from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.storage import leases
-from pipeline.storage.claims import Part, claimed, claimed_part
+from pipeline.storage.claims import Rank, claimed, claimed_rank
 from pipeline.storage.files import replacing, write_text
 from pipeline.storage.leases import is_leased, leased
-from pipeline.storage.paths import local, place, store, texts
+from pipeline.storage.paths import local, resolve_path, store, texts
 
 pytest.importorskip("s3fs", reason="the extra `s3` is not installed")
 pytestmark = pytest.mark.filterwarnings(
@@ -71,7 +71,7 @@ def server():
 @pytest.fixture
 def bucket(server) -> Path:
     """An empty bucket."""
-    root = place(f"s3://bucket-{next(numbers)}")
+    root = resolve_path(f"s3://bucket-{next(numbers)}")
     store(root)[0].mkdir(store(root)[1])
     return root
 
@@ -83,7 +83,7 @@ def corpus(tmp_path, make_clip):
 
 @pytest.fixture(autouse=True)
 def fake_codec(monkeypatch):
-    monkeypatch.setattr("pipeline.codec.open_codec", lambda settings, decoder=True: FakeCodec())
+    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec())
 
 
 def stored(root: Path) -> dict[str, bytes]:
@@ -136,7 +136,7 @@ import sys
 sys.path.insert(0, {tests!r})
 from engine_helpers import make, settings_for
 from pipeline.storage import files
-from pipeline.storage import paths as places
+from pipeline.storage import paths
 from pipeline import codec
 from pipeline.codec.fake import FakeCodec
 
@@ -147,8 +147,8 @@ def announced(file, target):
     upload(file, target)
 
 files.upload = announced
-codec.open_codec = lambda settings, decoder=True: FakeCodec()
-make(places.place({out!r}), settings_for({corpus!r}))
+codec.load_codec = lambda settings, decoder=True: FakeCodec()
+make(paths.resolve_path({out!r}), settings_for({corpus!r}))
 print("finished", flush=True)
 """
 
@@ -161,10 +161,10 @@ def test_guarantee_4_a_finished_dataset_is_left_alone_and_a_changed_object_redon
     settings = settings_for(remote_corpus)
     there = make(bucket / "out", settings)
     before = stored(there)
-    monkeypatch.setattr("pipeline.codec.open_codec", None)
+    monkeypatch.setattr("pipeline.codec.load_codec", None)
     make(there, settings)
     assert stored(there) == before
-    monkeypatch.setattr("pipeline.codec.open_codec", lambda settings, decoder=True: FakeCodec())
+    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec())
     upload(make_clip("new/u07.wav", seconds=1.0).parent, bucket / "audio")
     make(there, settings)
     changed = {name for name, raw in stored(there).items() if name.startswith("data") and before[name] != raw}
@@ -267,11 +267,11 @@ def test_guarantee_5_a_second_run_on_an_out_in_a_store_stops_and_a_dead_one_s_le
     root = bucket / "out"
     with claimed(root), pytest.raises(UsageError, match="another run is writing"):
         claimed(root).__enter__()
-    with claimed_part(root, Part(0, 2), print) as claim:
+    with claimed_rank(root, Rank(0, 2), print) as claim:
         claim.planned()
         with pytest.raises(UsageError, match="another run is writing"):
             claimed(root).__enter__()
-        with claimed_part(root, Part(1, 2), print) as other:
+        with claimed_rank(root, Rank(1, 2), print) as other:
             assert not other.first
     assert stored(root) == {}
     monkeypatch.setattr(leases, "SECONDS", 0.0)
@@ -291,7 +291,7 @@ def test_of_many_who_want_a_lease_one_has_it(bucket):
 def test_parts_work_on_an_out_in_a_store(tmp_path, bucket, corpus):
     settings = settings_for(corpus)
     for number in range(2):
-        create_part(bucket / "out", settings, Part(number, 2), lambda line: None)
+        create_rank(bucket / "out", settings, Rank(number, 2), lambda line: None)
     assert stored(bucket / "out") == content(make(tmp_path / "here/out", settings))
 
 
@@ -310,11 +310,11 @@ def test_an_object_is_complete_or_absent(bucket):
 
 def test_an_unknown_store_or_a_missing_package_is_told_in_one_sentence(monkeypatch, tmp_path):
     with pytest.raises(UsageError, match="nonsense"):
-        place("nonsense://x/y")
+        resolve_path("nonsense://x/y")
     monkeypatch.setitem(sys.modules, "upath", None)
     with pytest.raises(MissingPackage, match=r"s3://x/y needs the package .*\[s3\]"):
-        place("s3://x/y")
-    assert place(str(tmp_path)) == tmp_path
+        resolve_path("s3://x/y")
+    assert resolve_path(str(tmp_path)) == tmp_path
 
 
 def test_max_reject_rate_and_counts_hold_in_a_store(bucket, corpus):
@@ -335,12 +335,12 @@ def test_the_command_line_takes_urls_for_a_folder_and_for_one_file(tmp_path, buc
 
 
 def test_hugging_face_s_hub_is_a_store_too():
-    fs, path = store(place("hf://datasets/owner/name/data"))
+    fs, path = store(resolve_path("hf://datasets/owner/name/data"))
     assert (fs.protocol, path) == ("hf", "datasets/owner/name/data")
 
 
 def test_a_bucket_that_is_not_there_is_told_in_one_sentence(server, corpus):
     with pytest.raises(UsageError, match=r"s3://nowhere/out/\.lock cannot be reached .* check address"):
-        make(place("s3://nowhere/out"), settings_for(corpus))
+        make(resolve_path("s3://nowhere/out"), settings_for(corpus))
     with pytest.raises(UsageError, match="there is no audio folder s3://nowhere/audio"):
         open_corpus(CorpusSettings(audio="s3://nowhere/audio"))

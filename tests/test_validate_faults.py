@@ -12,7 +12,7 @@ import torch
 
 from pipeline.__main__ import main
 from pipeline.audio.decode import resample
-from pipeline.codec import open_codec
+from pipeline.codec import load_codec
 from pipeline.config import CodecSettings, CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
@@ -50,7 +50,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def codec():
-    return open_codec(CodecSettings(name=CODEC))
+    return load_codec(CodecSettings(name=CODEC))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
-from pipeline.dataset.folder import settle
+from pipeline.dataset.folder import open_or_init
 from pipeline.dataset.rows import schema
 from pipeline.dataset.writer import write_shard
 from pipeline.errors import UsageError
@@ -21,7 +21,7 @@ CODEC = FakeCodec()
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    made = settle(tmp_path, Settings())
+    made = open_or_init(tmp_path, Settings())
     columns = ["id", "text", "code", "duration", "sample_rate", "audio"]
     for shard, name in enumerate(("first", "second")):
         row = {"id": name, "text": f"The {name}.", "code": [1, 65535, shard], "audio": f"{name}.wav"}

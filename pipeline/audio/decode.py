@@ -1,7 +1,7 @@
-"""A recording in, a mono waveform out: probe, decode, resample. Pure functions of a file's bytes.
+"""Turns a recording into a mono waveform: probes its header, decodes it, resamples it.
 
-Knows what makes audio unfit (`AudioError`, by `Reason`). Knows nothing of utterances, batches or processes.
-Importing it does not load torch, so that planning starts at once.
+The functions are pure: they depend on a file's bytes alone. Importing this module does not load torch, so
+planning starts at once.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ class Probe:
 
 
 def probe(file: Path | BinaryIO) -> Probe:
-    """Read a file's header, and nothing more where it states a length. Raises AudioError.
+    """Read a file's header, and no more than that where the header states a length.
 
-    A BinaryIO must be seekable, and stays open.
+    A BinaryIO must be seekable, and stays open. Raises AudioError.
     """
     with _opened(file) as decoder:
         return Probe(decoder.duration(), decoder.rate, decoder.channels)
@@ -61,10 +61,10 @@ def decode(
     max_seconds: float,
     deadline_seconds: float,
 ) -> tuple[Tensor, int]:
-    """Decode a file, or its part from `start` to `end` (seconds), downmixed by the mean over all channels.
+    """Decode a file, or its part from `start` to `end` (seconds), to the mean of its channels.
 
-    Returns the waveform, float32 of shape (samples,), and its rate in Hz. Works in blocks and stops as soon
-    as there are more than `max_seconds` of audio or `deadline_seconds` have gone by. Raises AudioError, also
+    Returns the waveform, float32 (samples,), and its rate in Hz. Works in blocks and stops as soon as
+    there are more than `max_seconds` of audio or `deadline_seconds` have gone by. Raises AudioError, also
     for audio that is not finite, silent throughout, or has no samples.
     """
     import torch
@@ -82,7 +82,7 @@ def decode(
 
 
 def resample(waveform: Tensor, rate: int, target: int) -> Tensor:
-    """Float32 (samples,) at `rate` Hz to (ceil(samples * target / rate),) at `target` Hz."""
+    """Resample float32 (samples,) from `rate` Hz to (ceil(samples * target / rate),) at `target` Hz."""
     if rate == target:
         return waveform
     resampled: Tensor = _resampler(rate, target)(waveform)
@@ -91,7 +91,7 @@ def resample(waveform: Tensor, rate: int, target: int) -> Tensor:
 
 @contextmanager
 def _opened(file: Path | BinaryIO) -> Iterator[Decoder]:
-    """Open a decoder on a complete file; what the system says against it becomes an AudioError."""
+    """Open a decoder on a complete file; errors of the operating system become AudioErrors."""
     try:
         if isinstance(file, Path):
             with file.open("rb", buffering=0) as opened, closing(_decoder(opened, str(file))) as decoder:
@@ -165,7 +165,7 @@ def _check_content(waveform: np.ndarray) -> None:
 
 @lru_cache(maxsize=32)
 def _resampler(rate: int, target: int) -> Callable[[Tensor], Tensor]:
-    """The resampler of a pair of rates, its kernel computed once."""
+    """Return the resampler of a pair of rates, its kernel computed once."""
     import torchaudio
 
     common = math.gcd(rate, target)

@@ -1,7 +1,4 @@
-"""Headers of a corpus's recordings, each long recording's read once though many utterances lie in it.
-
-Knows sources and headers; what is fit for a dataset is the plan's to say.
-"""
+"""Reads the headers of a corpus's recordings, a long one's only once though many utterances lie in it."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ Version = tuple[str, int, int]  # locator, size, time
 
 @dataclass
 class Prober:
-    """Reads headers. Threads may share it: those that ask for one recording wait for the first of them."""
+    """Reads headers; threads that ask for one recording at once wait for the first of them."""
 
     source: AudioSource
     _known: OrderedDict[Version, Probe | AudioError] = field(default_factory=OrderedDict)
@@ -29,7 +26,10 @@ class Prober:
     _busy: dict[Version, threading.Lock] = field(default_factory=dict)
 
     def __call__(self, entry: Utterance, size: int, time: int) -> Probe:
-        """The header of an entry's recording of this size and time. AudioError; FileNotFoundError if gone."""
+        """Return the header of an entry's recording of this size and time.
+
+        Raises AudioError; FileNotFoundError if the recording is gone.
+        """
         if entry.start is None and entry.end is None:
             return self._read(entry.audio)
         found = self._recall((entry.audio, size, time))

@@ -1,8 +1,8 @@
-"""Audio in an object store, through a local cache that many processes share and that stays within a size.
+"""Audio in an object store, read through a local cache of bounded size that many processes share.
 
-Objects are fetched whole, once on each machine: so a tar or a long recording costs one request, and its clips
-are then read from the disk. A copy is known by the object's address and version; the one used least recently
-goes first.
+Objects are fetched whole, once on each machine, so a tar or a long recording costs one request, and its clips
+are then read from the disk. A copy is named by the object's address and version; the one used least recently
+is deleted first.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 
 from pipeline.audio.source import AudioSource, FolderSource
 from pipeline.errors import PipelineError
-from pipeline.storage.paths import place, store
+from pipeline.storage.paths import resolve_path, store
 
 # Of an object's information, by store; the first that is there tells one content from another.
 VERSION_KEYS = (
@@ -39,7 +39,7 @@ TRIES, PAUSE = 3, 2.0  # for a store that does not answer; seconds, doubled each
 
 
 def source_of(root: Path, cache: Path | None, cache_bytes: int) -> AudioSource:
-    """The source of the files below a place."""
+    """Return the source of the files below a place."""
     if isinstance(root, Path):
         return FolderSource(root.absolute())
     folder = cache or Path(tempfile.gettempdir()) / f"llasa-dataset-cache-{os.getuid()}"
@@ -48,13 +48,16 @@ def source_of(root: Path, cache: Path | None, cache_bytes: int) -> AudioSource:
 
 @dataclass(frozen=True)
 class Cache:
-    """Copies of objects on a local disk, `limit` bytes of them and those under way."""
+    """Copies of objects on a local disk, at most `limit` bytes of them including those being fetched."""
 
     folder: Path
     limit: int
 
     def open(self, name: str, suffix: str, fetch: Callable[[Path], object]) -> FileIO:
-        """The copy called `name`, made by `fetch` where it is not there; open, so readable though evicted."""
+        """Open the copy called `name`, made by `fetch` if it is missing.
+
+        The open file stays readable when the copy is evicted.
+        """
         key = hashlib.sha256(name.encode()).hexdigest()
         path = self.folder / key[:2] / f"{key}{suffix}"
         while True:
@@ -105,7 +108,7 @@ _added: dict[Path, int] = {}  # bytes that this process added since it last look
 
 
 def _copies(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """When each was last used, its size, and where it is; also what a killed process left half-fetched."""
+    """Return each copy's last use, size and path, and also what a killed process left half-fetched."""
     for path in folder.glob("??/*"):
         with contextlib.suppress(FileNotFoundError):
             status = path.stat()
@@ -131,7 +134,10 @@ class RemoteSource:
         return {"root": self.root, "cache": self.cache}
 
     def stat(self, locator: str) -> tuple[int, int]:
-        """Size in bytes, and a number for the version in place of the time. Lists a folder at a time."""
+        """Return the size in bytes, and a number for the version in place of the time.
+
+        Lists a folder at a time.
+        """
         if locator.startswith("/"):  # a transcript named a local file
             return FolderSource(Path("/")).stat(locator)
         folder, _, name = locator.rpartition("/")
@@ -142,10 +148,10 @@ class RemoteSource:
         return found
 
     def open(self, locator: str) -> Path | FileIO:
-        """A copy in the cache. PipelineError when the store does not answer."""
+        """Open a copy in the cache. Raises PipelineError if the store does not answer."""
         if locator.startswith("/"):
             return Path(locator)
-        fs, root = store(place(self.root))
+        fs, root = store(resolve_path(self.root))
         name = f"{self.root}/{locator}@{self._object(locator)[1]}"
 
         def fetch(copy: Path) -> None:
@@ -154,11 +160,11 @@ class RemoteSource:
         return self.cache.open(name, PurePosixPath(locator).suffix, fetch)
 
     def _look_up(self, locator: str) -> tuple[int, int]:
-        fs, root = store(place(self.root))
+        fs, root = store(resolve_path(self.root))
         return _size_version(_patient(lambda: fs.info(f"{root}/{locator}")))
 
     def _list(self, folder: str) -> dict[str, tuple[int, int]]:
-        fs, root = store(place(self.root))
+        fs, root = store(resolve_path(self.root))
         try:
             entries = _patient(lambda: fs.ls(f"{root}/{folder}".rstrip("/"), detail=True))
         except FileNotFoundError:
@@ -171,16 +177,17 @@ _listing = threading.Lock()  # planning asks from many threads, and one of them 
 
 
 def _size_version(info: dict[str, Any]) -> tuple[int, int]:
-    """Of an object's information: its bytes, and 56 bits over what tells its content from another's."""
+    """Return the bytes of an object, and 56 bits that change with its content."""
     mark = next((info[key] for key in VERSION_KEYS if info.get(key)), None)
     digest = hashlib.sha256(repr(mark).strip("'\"").encode()).digest()
     return int(info["size"] or 0), int.from_bytes(digest[:7], "big")
 
 
 def _patient(ask: Callable[[], Any]) -> Any:
-    """What a store answers. FileNotFoundError for what is not there, PipelineError after several failures.
+    """Call the store, and again after a pause if it fails.
 
-    A failure must not pass for a fault of the clip, so it is no OSError.
+    Raises FileNotFoundError for what is not there, PipelineError after several failures: no OSError,
+    since a failing store must not pass for a fault of the clip.
     """
     for attempt in range(TRIES):
         try:

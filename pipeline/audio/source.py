@@ -1,4 +1,4 @@
-"""Where audio bytes come from. A corpus names its audio by locators; a source opens them.
+"""Where audio bytes come from: a corpus names its audio by locators, and a source opens them.
 
 Sources are pickled into loader workers, so they hold settings and open files lazily.
 """
@@ -17,11 +17,14 @@ class AudioSource(Protocol):
     """Opens what `Utterance.audio` names."""
 
     def stat(self, locator: str) -> tuple[int, int]:
-        """Size in bytes and modification time in nanoseconds; FileNotFoundError when it is not there."""
+        """Return size in bytes and modification time in nanoseconds.
+
+        Raises FileNotFoundError if it is missing.
+        """
         ...
 
     def open(self, locator: str) -> Path | BinaryIO:
-        """A local path where there is one (decoders read it directly), else a seekable file to close."""
+        """Return a local path, which decoders read directly, else a seekable file to close."""
         ...
 
 
@@ -41,14 +44,14 @@ class FolderSource:
         return self.root / locator
 
 
-class Span(io.RawIOBase):
+class FileSlice(io.RawIOBase):
     """A stretch of a local file as a seekable binary file of its own: a clip inside an archive.
 
     Holds the file open, so the stretch stays readable when the file is deleted.
     """
 
     def __init__(self, file: int, offset: int, size: int, name: str) -> None:
-        """`file`: an open descriptor, which the span takes over."""
+        """Take over the open descriptor `file`."""
         super().__init__()
         self._file, self._offset, self._size = file, offset, size
         self._position = 0
@@ -58,7 +61,10 @@ class Span(io.RawIOBase):
     def of(
         cls, file: Path | BinaryIO | io.FileIO, name: str, offset: int = 0, size: int | None = None
     ) -> BinaryIO:
-        """`size` bytes (None: the rest) of what an `AudioSource` opened. OSError when it cannot be opened."""
+        """Return `size` bytes (None: the rest) of what an `AudioSource` opened.
+
+        Raises OSError if it cannot be opened.
+        """
         if isinstance(file, Path):
             descriptor = os.open(file, os.O_RDONLY)
         else:
@@ -68,31 +74,34 @@ class Span(io.RawIOBase):
         return cast(BinaryIO, cls(descriptor, offset, whole - offset if size is None else size, name))
 
     def fileno(self) -> int:
-        """Descriptor of the whole file. OSError where the span is only a part of it, as for a pipe."""
+        """Return the descriptor of the whole file.
+
+        Raises OSError if the slice is only a part of it, as a pipe does.
+        """
         if self._offset or self._size != os.fstat(self._file).st_size:
             raise io.UnsupportedOperation("a part of a file has no descriptor of its own")
         return self._file
 
     def readable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It is."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Bytes from the stretch's beginning."""
+        """Return the position in bytes from the beginning of the stretch."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """As `io.IOBase.seek`, within the stretch."""
+        """Move as `io.IOBase.seek` does, within the stretch."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as the stretch goes; the number of bytes."""
+        """Fill `buffer` as far as the stretch goes and return the number of bytes."""
         view = memoryview(buffer).cast("B")
         count = max(0, min(len(view), self._size - self._position))
         content = os.pread(self._file, count, self._offset + self._position)
@@ -101,7 +110,7 @@ class Span(io.RawIOBase):
         return len(content)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if not self.closed:
             os.close(self._file)
         super().close()

@@ -1,4 +1,4 @@
-"""A dataset from start to finish: plan, make the missing shards, close with statistics and card.
+"""Makes a dataset from start to finish: plans, makes the missing shards, writes statistics and card.
 
 Heavy imports wait until there is a shard to make: a finished dataset is reported without loading a model.
 """
@@ -17,7 +17,7 @@ from pipeline.config import Settings
 from pipeline.corpus import open_corpus
 from pipeline.dataset import rows
 from pipeline.dataset.card.front_matter import write_card
-from pipeline.dataset.folder import clean, settle, unfinished
+from pipeline.dataset.folder import clean, open_or_init, unfinished
 from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.stats import totals
@@ -42,7 +42,7 @@ class Planned:
 def make_plan(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> Planned:
     """Bring the plan in `root` up to date with the corpus; the caller holds `root`."""
     corpus = open_corpus(settings.corpus)
-    dataset = settle(root, settings)
+    dataset = open_or_init(root, settings)
     clean(root)
     with Progress("planning", None, unit="utterance") as progress:
         manifest, summary = plan(
@@ -62,9 +62,9 @@ def make_plan(root: Path, settings: Settings, say: Say, *, retry_rejected: bool 
 
 
 def read_plan(root: Path, settings: Settings) -> Planned:
-    """The plan in `root` as it is. UsageError when it was made with other settings."""
+    """Return the plan in `root` as it is. Raises UsageError if it was made with other settings."""
     corpus = open_corpus(settings.corpus)
-    dataset, manifest = settle(root, settings), Manifest(root / "manifest")
+    dataset, manifest = open_or_init(root, settings), Manifest(root / "manifest")
     return Planned(dataset, corpus, manifest, PlanSummary(manifest.rows))
 
 
@@ -82,9 +82,9 @@ def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
 
 
 def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> dict[str, Any]:
-    """Make or finish the dataset in `root`, which the caller holds. Returns what `stats.json` says.
+    """Make or finish the dataset in `root`, which the caller holds, and return what `stats.json` says.
 
-    TooManyRejected when the finished dataset lacks a larger share than `limits.max_reject_rate`.
+    Raises TooManyRejected if the finished dataset lacks a larger share than `limits.max_reject_rate`.
     """
     planned = make_plan(root, settings, say, retry_rejected=retry_rejected)
     todo = unfinished(planned.dataset, planned.manifest, retry_rejected=retry_rejected)
@@ -98,9 +98,9 @@ def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = F
 
 
 def _all_done(planned: Planned) -> None:
-    """PipelineError for a shard that is not done though it was made.
+    """Raise PipelineError for a shard that is not done though it was made.
 
-    A worker that was given up, on a node that only could not be reached, may have begun it again since.
+    A worker presumed dead may have restarted this shard and removed its state.
     """
     if left := unfinished(planned.dataset, planned.manifest):
         raise PipelineError(
@@ -109,9 +109,9 @@ def _all_done(planned: Planned) -> None:
 
 
 def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> dict[str, Any]:
-    """Write card and statistics of a dataset whose shards are all done, unless they are there and hold.
+    """Write the card and statistics of a dataset whose shards are all done, unless they are up to date.
 
-    Raises as `create`.
+    Raises as `create` does.
     """
     path = dataset.root / "stats.json"
     if not changed and path.exists():
@@ -123,7 +123,7 @@ def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> dict
 
 
 def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) -> None:
-    """Make the shards `todo` by the engine that the settings name."""
+    """Make the shards `todo` with the engine that the settings name."""
     from pipeline import codec
     from pipeline.build.engines import Job, engine
 
@@ -137,14 +137,14 @@ def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) 
         settings=settings,
         columns=done[0].columns if done else _columns(planned.manifest),
         made_with=done[0].codec["fingerprint"] if done else None,
-        open_codec=partial(codec.open_codec, decoder=False),
+        load_codec=partial(codec.load_codec, decoder=False),
     )
     with Progress("encoding", sum(shard.rows for shard in todo)) as progress:
         engine(settings.run.engine)(job, progress, say)
 
 
 def _columns(manifest: Manifest) -> list[str]:
-    """Columns of the first shard, and so of all that follow: what the corpus has."""
+    """Return the columns of the first shard, and so of all that follow: those that the corpus fills."""
     missing = manifest.columns_without_values(rows.OPTIONAL)
     return [name for name in rows.SCHEMA.names if name not in missing]
 

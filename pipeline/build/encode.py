@@ -1,7 +1,4 @@
-"""Batches through the codec, two under way at a time; a batch that does not fit is split.
-
-Does not know where batches come from or where codes go.
-"""
+"""Runs batches through the codec, two under way at a time, and splits a batch that does not fit."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ Codes = list[np.ndarray | None]  # a clip's codes; None: it does not fit even al
 
 
 class Padded(Protocol):
-    """Clips side by side: float32 (clips, samples), zero-padded, and the samples of each, int64 (clips,)."""
+    """Clips side by side: float32 (clips, samples), zero-padded, and their lengths, int64 (clips,)."""
 
     waveforms: Tensor
     lengths: Tensor
@@ -41,7 +38,7 @@ def encode(codec: Codec, batches: Iterable[B]) -> Iterator[tuple[B, Codes]]:
 
 
 def _launch(codec: Codec, batch: Padded) -> Pending | None:
-    """None when there is nothing to encode, or the batch did not fit beside the one under way."""
+    """Start encoding; None if the batch is empty or did not fit beside the one under way."""
     if len(batch.lengths) == 0:
         return None
     try:
@@ -63,7 +60,7 @@ def _finish(codec: Codec, batch: B, pending: Pending | None) -> tuple[B, Codes]:
 
 
 def _encode_fitting(codec: Codec, waveforms: Tensor, lengths: Tensor) -> Codes:
-    """Encode at once; where that does not fit, encode the two halves."""
+    """Encode a batch at once; if it does not fit, encode its two halves."""
     clips = len(lengths)
     if clips == 0:
         return []

@@ -1,7 +1,7 @@
-"""The plan: what the corpus holds, checked by its headers, as manifest rows.
+"""Plans a dataset: lists what the corpus holds, checked by its headers, as manifest rows.
 
 Planning again compares the corpus with the manifest: unchanged utterances cost one `stat`, changed ones are
-probed again and their rows replaced (so their shards are redone), new ones go into a new part. Nothing is
+probed again and their rows replaced (so their shards are redone), new ones go into a new chunk. Nothing is
 decoded here.
 """
 
@@ -50,11 +50,11 @@ class Corpus(Protocol):
         ...
 
     def utterances(self) -> Iterator[Entry]:
-        """Every entry, in an order that does not change."""
+        """Return every entry, in an order that does not change."""
         ...
 
     def audio_without_text(self) -> Iterable[str]:
-        """Locators that no entry named, once all entries were read."""
+        """Return locators that no entry named, once all entries were read."""
         ...
 
 
@@ -80,10 +80,10 @@ def plan(
     retry_rejected: bool = False,
     progress: Callable[[int], object] = lambda count: None,
 ) -> tuple[Manifest, PlanSummary]:
-    """Bring the manifest in `folder` up to date with the corpus. UsageError when the corpus is empty.
+    """Bring the manifest in `folder` up to date with the corpus.
 
-    With `retry_rejected`, files that were refused by their header are probed again. `progress` is called with
-    the number of utterances just examined.
+    With `retry_rejected`, files that were refused by their header are probed again. `progress` is called
+    with the number of utterances just examined. Raises UsageError if the corpus is empty.
     """
     manifest = Manifest(folder)
     known = _KnownRows(manifest)
@@ -125,7 +125,7 @@ def plan(
 
 
 def read_excluded(path: str | None) -> frozenset[str]:
-    """Ids of a JSONL file of objects with an `id`, such as validation's list of suspect rows."""
+    """Read the ids of a JSONL file of objects with an `id`, such as validation's list of suspect rows."""
     if path is None:
         return frozenset()
     try:
@@ -146,7 +146,7 @@ class _KnownRows:
         self.matched = 0
 
     def match(self, id: str) -> tuple[int, Row] | None:
-        """The next row not matched yet that has this id."""
+        """Return the next row not matched yet that has this id."""
         found = self._find(id)
         self.matched += found is not None
         return found
@@ -240,7 +240,7 @@ def _refused(row: Row, reason: Reason, detail: str) -> Row:
 
 
 def _known(row: Row, old: Row | None) -> Row:
-    """The known row itself when nothing in it is different."""
+    """Return the known row itself if nothing in it is different."""
     return old if old is not None and old == row else row
 
 

@@ -1,6 +1,6 @@
-"""One run shared out to processes that know nothing of each other but the output folder: Slurm, torchrun.
+"""Shares one run out to processes that have only the output folder in common: Slurm, torchrun.
 
-A part makes the shards whose number falls to it. The first part at work plans and the others take its plan;
+A rank makes the shards whose number falls to it. The first rank at work plans and the others take its plan;
 the one that finds no shard left closes the dataset, and so does any later run.
 """
 
@@ -14,7 +14,7 @@ from pipeline.build.create import Say, close, make, make_plan, read_plan
 from pipeline.config import Settings
 from pipeline.dataset.folder import unfinished
 from pipeline.errors import UsageError
-from pipeline.storage.claims import Part, claimed_part
+from pipeline.storage.claims import Rank, claimed_rank
 
 LAUNCHERS = {  # variable of the number: variable of the count, variable of the first number if it is not 0
     # slurm.schedmd.com/job_array.html
@@ -24,21 +24,21 @@ LAUNCHERS = {  # variable of the number: variable of the count, variable of the 
 }
 
 
-def part_of(number: int | None, of: int | None, environment: Mapping[str, str]) -> Part | None:
-    """This process's part: as asked, else as the launcher's variables say; None for a whole run.
+def rank_of(number: int | None, of: int | None, environment: Mapping[str, str]) -> Rank | None:
+    """Return this process's rank, as asked or by the launcher's variables; None for a whole run.
 
-    UsageError for numbers that make no sense.
+    Raises UsageError for numbers that make no sense.
     """
     if number is not None or of is not None:
         if number is None or of is None or not 0 <= number < of:
             raise UsageError(f"--part {number} --num-parts {of}: give both, and a part from 0 to one below")
-        return Part(number, of) if of > 1 else None
+        return Rank(number, of) if of > 1 else None
     for variable, (count, first) in LAUNCHERS.items():
         found = _whole(environment, variable), _whole(environment, count)
         if found[0] is not None and found[1] is not None and found[1] > 1:
             start = _whole(environment, first) if first else 0
             step = _whole(environment, "SLURM_ARRAY_TASK_STEP") if first else 1
-            part = Part((found[0] - (start or 0)) // (step or 1), found[1], variable)
+            part = Rank((found[0] - (start or 0)) // (step or 1), found[1], variable)
             if not 0 <= part.number < part.of:
                 raise UsageError(f"{variable} is {found[0]}, and {count} is {found[1]}: give --part yourself")
             return part
@@ -51,7 +51,7 @@ def _whole(environment: Mapping[str, str], variable: str) -> int | None:
 
 
 def beside_others(settings: Settings, environment: Mapping[str, str]) -> Settings:
-    """The settings of one of several processes on a machine, by torchrun's variables: its GPU, its cores."""
+    """Give one of torchrun's processes on a machine its own GPU and its share of the cores."""
     rank, size = _whole(environment, "LOCAL_RANK"), _whole(environment, "LOCAL_WORLD_SIZE")
     if rank is None or size is None or size == 1:
         return settings
@@ -68,22 +68,22 @@ def beside_others(settings: Settings, environment: Mapping[str, str]) -> Setting
     return settings.with_values(values)
 
 
-def create_part(
+def create_rank(
     root: Path,
     settings: Settings,
-    part: Part,
+    part: Rank,
     say: Say,
     *,
     retry_rejected: bool = False,
     finish: Callable[[], object] = lambda: None,
 ) -> dict[str, Any] | None:
-    """Make the shards of `part`. Returns what `stats.json` says if that finished the dataset, else None.
+    """Make the shards of one rank; return what `stats.json` says if that finished the dataset, else None.
 
-    `finish` is called when the dataset is finished, before other parts may see that. Raises as
-    `create.create`; UsageError also when the same part is being made elsewhere.
+    `finish` is called when the dataset is finished, before other ranks can see that. Raises as
+    `create.create` does; UsageError also if the same rank is being made elsewhere.
     """
     say(f"{part} (by {part.told_by})")
-    with claimed_part(root, part, say) as claim:
+    with claimed_rank(root, part, say) as claim:
         if claim.first:
             planned = make_plan(root, settings, say, retry_rejected=retry_rejected)
         else:

@@ -1,7 +1,7 @@
-"""The loop: shards in, finished shards out. The one place that knows every stage.
+"""The loop: shards in, finished shards out.
 
 Loading runs ahead in worker processes and across shard borders, encoding runs on the device, writing in a
-thread of its own; this thread only hands on.
+thread of its own; this thread only passes things on.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ MAX_WRITING = 2  # shards waiting for the disk, each held in memory
 
 
 class Watcher(Protocol):
-    """Is told what happens, for a progress bar."""
+    """Receives progress, for a progress bar."""
 
     def advanced(self, clips: int, rejected: int, seconds: float) -> None:
-        """Some clips were encoded (`seconds` of audio) and some rejected."""
+        """Count clips that were encoded (`seconds` of audio) and clips that were rejected."""
         ...
 
 
 @dataclass
 class _OpenShard:
-    """A shard whose clips are under way."""
+    """A shard whose clips are on their way."""
 
     plan: ShardPlan
     utterances: list[Row]
@@ -61,10 +61,10 @@ def encode_shards(
     columns: list[str],
     watcher: Watcher,
 ) -> Iterator[State]:
-    """Make each shard's files; yields its state when they are durable, in the order of `shards`."""
+    """Make each shard's files and yield its state when they are durable, in the order of `shards`."""
     open_shards: dict[int, _OpenShard] = {}
     full: deque[_OpenShard] = deque()
-    marks = codec_marks(codec, settings)
+    marks = provenance(codec, settings)
 
     def batches() -> Iterator[tuple[int, list[Request]]]:
         for plan in shards:
@@ -102,7 +102,7 @@ def encode_shards(
         for batch, codes in encode(codec, clock.timed(loaded, "load")):
             shard = open_shards[batch.key]
             shard.timings["load"] += clock.take("load")
-            _settle(shard, batch, codes, watcher)
+            _record_batch(shard, batch, codes, watcher)
             shard.timings["encode"] += clock.take("rest")
             if shard.batches_left == 0:
                 full.append(open_shards.pop(batch.key))
@@ -116,8 +116,8 @@ def encode_shards(
             yield writing.popleft().result()
 
 
-def codec_marks(codec: Codec, settings: Settings) -> dict[str, Any]:
-    """What a state records of the codec that made its codes."""
+def provenance(codec: Codec, settings: Settings) -> dict[str, Any]:
+    """Return what a state records of the codec that made its codes."""
     return {
         "name": codec.name,
         "licence": codec.licence,
@@ -152,8 +152,8 @@ def _request(number: int, row: Row) -> Request:
     return Request(number, Utterance(**{name: row[name] for name in fields}))
 
 
-def _settle(shard: _OpenShard, batch: Batch, codes: Codes, watcher: Watcher) -> None:
-    """Note what became of each clip of a batch."""
+def _record_batch(shard: _OpenShard, batch: Batch, codes: Codes, watcher: Watcher) -> None:
+    """Record what became of each clip of a batch."""
     shard.batches_left -= 1
     shard.rejections.update(batch.rejections)
     seconds, kept = 0.0, 0
@@ -177,7 +177,7 @@ def _without_codes(shard: _OpenShard, clip: Clip, *, fits: bool) -> Rejection:
 
 
 def _table(shard: _OpenShard, columns: list[str]) -> pa.Table:
-    """The shard's rows in manifest order, as `rows.schema(columns)`."""
+    """Return the shard's rows in manifest order, as `rows.schema(columns)`."""
     done = [shard.encoded[number] for number in sorted(shard.encoded)]
     stated = [shard.utterances[item.row - shard.plan.first_row] for item in done]
     lengths = [len(item.codes) for item in done]
@@ -197,14 +197,14 @@ def _table(shard: _OpenShard, columns: list[str]) -> pa.Table:
 
 
 class _Clock:
-    """Seconds of this thread, split between waiting for one iterator and the rest."""
+    """Splits the seconds of this thread between waiting for an iterator and the rest."""
 
     def __init__(self) -> None:
         self._last = time.perf_counter()
         self._spent: defaultdict[str, float] = defaultdict(float)
 
     def timed(self, items: Iterable[Batch], stage: str) -> Iterator[Batch]:
-        """Pass `items` on, counting the time that each took to come."""
+        """Pass `items` on and count the time that each took to come."""
         iterator = iter(items)
         while True:
             self._spent["rest"] += self._lap()
@@ -215,7 +215,7 @@ class _Clock:
             yield item
 
     def take(self, stage: str) -> float:
-        """Seconds of `stage` since it was last taken."""
+        """Return the seconds spent on `stage` since they were last taken."""
         self._spent["rest"] += self._lap()
         return self._spent.pop(stage, 0.0)
 

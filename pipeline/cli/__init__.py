@@ -1,1 +1,1 @@
-"""One module a verb of the command line: `add_arguments(parser)` and `run(arguments)`."""
+"""The command line: one module a verb, with `add_arguments(parser)` and `run(arguments)`."""

@@ -1,4 +1,4 @@
-"""Audio and transcripts to a dataset of text and codes; the same command goes on where it was stopped."""
+"""Turn recordings and transcripts into a dataset of text and codes; the same command resumes it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, arg
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The interface of `create_dataset.py`."""
+    """Add the options of `create_dataset.py`."""
     add_run_arguments(parser)
     parser.add_argument(
         "--retry-rejected", action="store_true", help="try clips again that were rejected before"
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `create` and `plan` share: corpus, output and settings."""
+    """Add what `create` and `plan` share: corpus, output and settings."""
     parser.add_argument("audio", nargs="?", metavar="AUDIO_DIR", help=described("corpus.audio"))
     parser.add_argument("text", nargs="?", metavar="TEXT_FILE", help=described("corpus.text"))
     parser.add_argument(
@@ -76,12 +76,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def described(key: str) -> str:
-    """A key's description, for help texts."""
+    """Return a key's description, for help texts."""
     return str(dict(config.all_keys())[key].description).replace("%", "%%")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
-    """The configuration file, then the command line over it. UsageError names what is wrong."""
+    """Merge the configuration file with the command line. Raises UsageError that names what is wrong."""
     values = {
         key: getattr(arguments, key) for key, _ in FLAGS.values() if getattr(arguments, key) is not None
     }
@@ -95,27 +95,27 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Make, or go on making, the dataset."""
+    """Make the dataset, or go on making it."""
     from pipeline.build.create import create
-    from pipeline.build.ranks import beside_others, create_part, part_of
+    from pipeline.build.ranks import beside_others, create_rank, rank_of
     from pipeline.dataset.single_file import join, parts_folder
     from pipeline.storage.claims import claimed
-    from pipeline.storage.paths import place
+    from pipeline.storage.paths import resolve_path
 
     settings = settings_of(arguments)
-    output = place(arguments.output)
+    output = resolve_path(arguments.output)
     single = output.suffix == ".jsonl"
     root = parts_folder(output) if single else output
     retry = arguments.retry_rejected
     finish = partial(join, root, output) if single else nothing
-    part = part_of(arguments.part, arguments.num_parts, os.environ)
+    part = rank_of(arguments.part, arguments.num_parts, os.environ)
     if part is None:
         with claimed(root):
             stats = create(root, settings, print, retry_rejected=retry)
             finish()
     else:
         settings = beside_others(settings, os.environ)
-        made = create_part(root, settings, part, print, retry_rejected=retry, finish=finish)
+        made = create_rank(root, settings, part, print, retry_rejected=retry, finish=finish)
         if made is None:
             return 0
         stats = made
@@ -129,11 +129,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def nothing() -> None:
-    """What is left to do when shards are what was asked for."""
+    """Do nothing: shards are all that was asked for."""
 
 
 def report(stats: dict[str, Any], output: Path, root: Path) -> None:
-    """The summary at the end of a run."""
+    """Print the summary at the end of a run."""
     print(f"{output}: {stats['rows']:,} rows, {stats['hours']:.2f} hours, {stats['codes']:,} codes")
     if stats["rejected"]:
         reasons = ", ".join(f"{number:,} {reason}" for reason, number in stats["reasons"].items())

@@ -1,4 +1,4 @@
-"""A dataset to the files that a LLASA training program reads.
+"""Write a dataset in the format that a LLASA training program reads.
 
 python -m pipeline export out/ --to sft --tokenizer HKUSTAudio/Llasa-1B-Multilingual --val-share 0.01
 """
@@ -22,7 +22,7 @@ FORMATS = ("llasa-trainer", "llasa-memmap", "unsloth-memmap", "sharded-memmap", 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """OUT, the program, the tokenizer and the split."""
+    """Add the dataset, the program, the tokenizer and the split."""
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
     parser.add_argument("--to", required=True, choices=FORMATS, help="the program that will read it")
     parser.add_argument(
@@ -55,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Export, and say what was made. UsageError before anything is written when the arguments do not fit."""
+    """Export and print what was made.
+
+    Raises UsageError, before anything is written, if the arguments do not fit.
+    """
     from pipeline.dataset.reader import Dataset
     from pipeline.export import formats
     from pipeline.progress import Progress

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which codec, and where to."""
+    """Add the codec and the output file."""
     from pipeline.config import CodecSettings
 
     codec = CodecSettings.model_fields["name"].default
@@ -21,12 +21,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write it, compare it with PyTorch, and say how far they are apart."""
-    from pipeline.codec import open_codec
+    """Write the decoder, compare it with PyTorch and print how far they are apart."""
+    from pipeline.codec import load_codec
     from pipeline.codec.onnx_export import export
     from pipeline.config import CodecSettings
 
-    codec = open_codec(CodecSettings(name=arguments.codec, device="cpu"))
+    codec = load_codec(CodecSettings(name=arguments.codec, device="cpu"))
     apart = export(codec, arguments.output)
     print(
         f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB, within {apart:.1e} of PyTorch"

@@ -8,7 +8,7 @@ from pipeline.cli.create import add_run_arguments, settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Those of `create` that say what and where to."""
+    """Add the options of `create` that name corpus and output."""
     add_run_arguments(parser)
 
 
@@ -18,10 +18,10 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.dataset.folder import unfinished
     from pipeline.dataset.single_file import parts_folder
     from pipeline.storage.claims import claimed
-    from pipeline.storage.paths import place
+    from pipeline.storage.paths import resolve_path
 
     settings = settings_of(arguments)
-    output = place(arguments.output)
+    output = resolve_path(arguments.output)
     root = parts_folder(output) if output.suffix == ".jsonl" else output
     with claimed(root):
         planned = make_plan(root, settings, print)

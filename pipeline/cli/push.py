@@ -1,4 +1,4 @@
-"""A dataset to the Hugging Face Hub, as Parquet with a card.
+"""Publish a dataset on the Hugging Face Hub, as Parquet with a card.
 
 hf auth login
 python -m pipeline push out/ USER/NAME --private
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """OUT, the repository and what goes there."""
+    """Add the dataset, the repository and what goes there."""
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
     parser.add_argument("repository", metavar="USER/NAME", help="where it goes; made if it is not there")
     parser.add_argument("--private", action="store_true", help="make the repository private")
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def source_of(dataset: Dataset) -> AudioSource:
-    """What opens the recordings of a dataset's corpus. UsageError when the corpus is no longer there."""
+    """Return the source of a dataset's recordings. Raises UsageError if the corpus is gone."""
     from pipeline.config import CorpusSettings
     from pipeline.corpus import open_corpus
 

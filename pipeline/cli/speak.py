@@ -1,4 +1,4 @@
-"""Say texts with a LLASA model, to sound files.
+"""Say texts with a LLASA model and write sound files.
 
 python -m pipeline speak "Hello." -o hello.wav
 python -m pipeline speak --file lines.txt -o spoken/ --model ./lora_checkpoints --bf16 --compile
@@ -22,7 +22,7 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What to say, with which model and voice, and how."""
+    """Add the texts, the model, the voice and the sampling."""
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = __doc__
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="what to say")
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which model and codec, and how they run. Shared with the web page."""
+    """Add the model, the codec and how they run; the web page shares these."""
     from pipeline.config import CodecSettings
 
     group = parser.add_argument_group("model")
@@ -71,7 +71,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
-    """How the next code is chosen."""
+    """Add how the next code is chosen."""
     from pipeline.llasa.sampling import Sampling
 
     usual = Sampling()
@@ -95,7 +95,7 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write a sound file for each text; print what was made."""
+    """Write a sound file for each text and print what was made."""
     texts = _texts(arguments)
     paths = _paths(arguments.output, len(texts))
     sampling = sampling_of(arguments)
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def sampling_of(arguments: argparse.Namespace) -> Sampling:
-    """The sampling settings of a command line."""
+    """Return the sampling settings of a command line."""
     from pipeline.llasa.sampling import Sampling
 
     names = ("temperature", "top_p", "top_k", "repetition_penalty", "max_codes", "seed")
@@ -124,8 +124,8 @@ def sampling_of(arguments: argparse.Namespace) -> Sampling:
 
 
 def open_from(arguments: argparse.Namespace) -> Speaker:
-    """The speaker of a command line."""
-    from pipeline.codec import open_codec
+    """Open the speaker that a command line names."""
+    from pipeline.codec import load_codec
     from pipeline.config import CodecSettings
     from pipeline.llasa.loading import ModelSettings
     from pipeline.llasa.speaking import open_speaker
@@ -140,7 +140,7 @@ def open_from(arguments: argparse.Namespace) -> Speaker:
         compile=arguments.compile,
         batch=arguments.batch,
     )
-    codec = open_codec(CodecSettings(name=arguments.codec, device=arguments.device))
+    codec = load_codec(CodecSettings(name=arguments.codec, device=arguments.device))
     return open_speaker(settings, codec, server=arguments.server, server_model=arguments.server_model)
 
 
@@ -158,7 +158,7 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
 
 
 def _paths(output: Path, count: int) -> list[Path]:
-    """One file, or numbered files in a folder."""
+    """Return one file, or numbered files in a folder."""
     if output.suffix.lower() not in SUFFIXES:
         if output.suffix and not output.is_dir():
             raise UsageError(f"{output}: write one of {', '.join(SUFFIXES)}, or name a folder without a dot")

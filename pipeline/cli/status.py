@@ -1,4 +1,4 @@
-"""How far a dataset is; --verify checks every file against the checksum in its state."""
+"""Print how far a dataset is; --verify checks every file against the checksum in its state."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """OUT and --verify."""
+    """Add the dataset and --verify."""
     parser.add_argument("output", metavar="OUT", help="folder of a dataset, finished or under way")
     parser.add_argument("--verify", action="store_true", help="read every file and compare its checksum")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print counts; with --verify, PipelineError when a file is not what was written."""
+    """Print counts; with --verify, raise PipelineError if a file is not what was written."""
     from pipeline.dataset.folder import unfinished
     from pipeline.dataset.manifest import Manifest
     from pipeline.dataset.reader import Dataset
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def verify(dataset: Dataset) -> Iterator[str]:
-    """A sentence for each file that is missing or whose bytes are not those of its state."""
+    """Return a sentence for each file that is missing or whose bytes are not those of its state."""
     from pipeline.storage.files import checksum
 
     for state in dataset.states():

@@ -1,6 +1,6 @@
-"""Would a LLASA trained on this dataset speak well? A verdict, figures, a page to listen to: OUT/report.
+"""Judge whether a LLASA trained on this dataset would speak well; writes figures and a page to OUT/report.
 
-Exit status 0 when every check passes, 4 when one fails.
+The exit status is 0 if every check passes and 4 if one fails.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, arg
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """OUT, what to look at and how closely."""
+    """Add the dataset, what to look at and how closely."""
     parser.add_argument("output", metavar="OUT", help="folder of a dataset, its name.jsonl, or USER/NAME")
     parser.add_argument("--config", metavar="FILE", help="thresholds [those the dataset was made with]")
     parser.add_argument(
@@ -50,13 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Validate, print the verdict, and return 0 or 4."""
     from pipeline.dataset.card.front_matter import write_card
     from pipeline.dataset.stats import totals
-    from pipeline.validate.inputs import gather, open_dataset
+    from pipeline.validate.inputs import open_dataset, open_inputs
     from pipeline.validate.report.writing import write_report
     from pipeline.validate.session import validate
 
     dataset = open_dataset(arguments.output)
     settings = settings_of(arguments, dataset)
-    parts = gather(arguments, dataset, settings)
+    parts = open_inputs(arguments, dataset, settings)
     outcome = validate(dataset, settings.validation, parts, print)
     page = write_report(dataset, outcome, parts)
     write_card(dataset, totals(dataset.states()))  # it shows the verdict and the agreement
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def settings_of(arguments: argparse.Namespace, dataset: Dataset) -> Settings:
-    """What the dataset was made with, its thresholds from --config where given, then the command line."""
+    """Merge the dataset's own settings, the thresholds of --config and the command line."""
     settings = Settings.model_validate(dataset.settings)
     if arguments.config is not None:
         settings = settings.model_copy(update={"validation": config.load(arguments.config).validation})

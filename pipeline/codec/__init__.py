@@ -1,7 +1,4 @@
-"""The codec: waveforms to codes and back.
-
-Other rooms need `open_codec` and `pipeline.codec.protocol`; importing them loads nothing heavy.
-"""
+"""The codec: waveforms to codes and back. Importing this package loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,13 +10,14 @@ if TYPE_CHECKING:
     from pipeline.codec.protocol import Codec
     from pipeline.config import CodecSettings
 
-__all__ = ["is_out_of_memory", "open_codec"]
+__all__ = ["is_out_of_memory", "load_codec"]
 
 
-def open_codec(settings: CodecSettings, *, decoder: bool = True) -> Codec:
-    """Load the codec that `settings.name` names. UsageError, one sentence, when it cannot be had.
+def load_codec(settings: CodecSettings, *, decoder: bool = True) -> Codec:
+    """Load the codec that `settings.name` names.
 
-    `decoder=False` leaves the decoder's weights out; `decode` then raises.
+    `decoder=False` leaves the decoder's weights out; `decode` then raises. Raises UsageError, one
+    sentence, if the codec cannot be had.
     """
     from pipeline.codec.loading import load
 

@@ -1,7 +1,4 @@
-"""A clip's codes from the reference, to measure how far others agree: bf16, another codec, a dataset.
-
-Knows which codecs have a reference of their own. Counting by place or length is validate's.
-"""
+"""Encodes a clip with the reference, to measure how far others agree: bf16, another codec, a dataset."""
 
 from __future__ import annotations
 
@@ -16,9 +13,9 @@ from pipeline.codec.protocol import Codec
 
 
 def encode_alone(codec: Codec, waveform: Tensor) -> np.ndarray:
-    """Codes, uint16 (codes,), of one float32 waveform (samples,) on its own, in float32.
+    """Encode one float32 waveform (samples,) on its own, in float32, to uint16 (codes,).
 
-    By the unmodified transformers model where the codec has one, whatever precision the codec itself runs in.
+    Uses the unmodified transformers model where the codec has one, whatever precision the codec runs in.
     """
     if isinstance(codec, NativeCodec):
         return codec.reference.encode(waveform)
@@ -26,7 +23,7 @@ def encode_alone(codec: Codec, waveform: Tensor) -> np.ndarray:
 
 
 def agreeing(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> tuple[int, int]:
-    """How many codes are equal, and how many there are. What one clip has and the other lacks differs."""
+    """Return how many codes are equal, and how many there are; what only one clip has counts as different."""
     equal = total = 0
     for a, b in zip(ours, theirs, strict=True):
         common = min(len(a), len(b))

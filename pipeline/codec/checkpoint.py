@@ -1,7 +1,6 @@
-"""Where a codec's files are: a folder, or a Hugging Face id. Which kind they are, their licence and
-fingerprint.
+"""Finds a codec's files, here or on the Hub, and reads their kind, licence and fingerprint.
 
-Knows file names and headers; loads no weights and builds no model. Safetensors only: a pickle can run code.
+Reads names and headers only. Weights must be safetensors: a pickle can run code.
 """
 
 from __future__ import annotations
@@ -26,14 +25,14 @@ ORIGINAL_PREFIX = "CodecEnc."  # only the authors' layout has such keys
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A codec's files in a local folder. `name` is what the user asked for."""
+    """A codec's files in a local folder; `name` is what the user asked for."""
 
     name: str
     folder: Path
 
     @cached_property
     def weights(self) -> list[Path]:
-        """The safetensors files, sorted. UsageError when there are none."""
+        """The safetensors files, sorted. Raises UsageError if there are none."""
         if (self.folder / INDEX).is_file():
             index = json.loads((self.folder / INDEX).read_text(encoding="utf-8"))
             found = [self.folder / name for name in sorted(set(index["weight_map"].values()))]
@@ -75,7 +74,7 @@ class Checkpoint:
         return str(self.config.get("model_type", "unknown"))
 
     def licence(self) -> str:
-        """The licence that the model card's header names, else `unknown`."""
+        """Return the licence that the model card's header names, else `unknown`."""
         path = self.folder / CARD
         if not path.is_file():
             return "unknown"
@@ -84,7 +83,7 @@ class Checkpoint:
         return str(header.get("license", "unknown")) if isinstance(header, dict) else "unknown"
 
     def fingerprint(self) -> str:
-        """SHA-256 over the configurations and weights, byte by byte: 64 hex digits."""
+        """Return the SHA-256 over the configurations and weights, byte by byte: 64 hex digits."""
         digest = hashlib.sha256()
         for path in (self.folder / CONFIG, self.folder / EXTRACTOR, *self.weights):
             if path.is_file():
@@ -95,9 +94,9 @@ class Checkpoint:
 
 
 def find(name: str, revision: str | None = None) -> Checkpoint:
-    """The codec called `name`: a folder (from here, or from the repository's root), else a Hugging Face id.
+    """Find the codec called `name`: a folder, here or below the repository, else a Hugging Face id.
 
-    UsageError when it is neither, or cannot be fetched.
+    Raises UsageError if it is neither, or cannot be fetched.
     """
     folder = find_file(name)
     if folder is not None and folder.is_dir():

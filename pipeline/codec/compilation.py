@@ -1,8 +1,4 @@
-"""What `torch.compile` needs beside the function: a cache that survives restarts, and nothing left to compute
-once.
-
-Knows nothing of what is compiled.
-"""
+"""Prepares a model for `torch.compile`: a cache that survives restarts, and nothing left to compute once."""
 
 from __future__ import annotations
 

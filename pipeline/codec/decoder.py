@@ -1,7 +1,7 @@
-"""Codes back to waveforms, batched: each clip as it would come out alone.
+"""Turns codes back into waveforms, in batches: each clip as it would come out alone.
 
 The decoder mixes along time everywhere (attention, and group norms over a whole clip), so clips share a batch
-only where they have as many codes. Knows nothing of encoding.
+only if they have equally many codes.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ CODES_AT_ONCE = 12_000  # 240 s of audio a batch
 
 
 def decode(model: Any, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Waveforms, float32 (samples,), of codes uint16 (codes,), at the model's output rate.
+    """Decode uint16 (codes,) to waveforms, float32 (samples,), at the model's output rate.
 
-    UsageError when the model was loaded without its decoder.
+    Raises UsageError if the model was loaded without its decoder.
     """
     if model.acoustic_decoder is None:
         raise UsageError("this codec was loaded for encoding only: load it with its decoder")

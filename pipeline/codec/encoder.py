@@ -1,9 +1,8 @@
-"""The batched forward pass of XCodec2 and NeuCodec encoders: for each clip what the model gives it alone.
+"""The batched forward pass of XCodec2 and NeuCodec: gives each clip what the model gives it alone.
 
-Walks the submodules of the unmodified transformers model and puts the masks between them (see masking.py).
-Knows nothing of devices, copies or files. A clip's edges are hidden from it at every layer, so what is left
-between a clip in a batch and the clip alone is floating-point rounding; `Coded.margin` says how much of it a
-clip can bear.
+Calls the submodules of the unmodified transformers model and puts masks between them (see masking.py). A
+clip's edges are hidden from it at every layer, so only floating-point rounding is left between a clip in a
+batch and the clip alone; `EncoderOutput.margin` says how much of it a clip can bear.
 """
 
 from __future__ import annotations
@@ -22,26 +21,29 @@ from pipeline.codec.masking import valid, zero_past
 
 
 @dataclass(frozen=True, slots=True)
-class Coded:
-    """A batch's codes. `codes`: int32 (clips, positions), of which a clip owns its first `counts` (int64
-    (clips,)).
+class EncoderOutput:
+    """The codes of a batch, and how safe they are.
 
-    `scaled`: float32 (clips, positions, dimensions), the values just before rounding; `steady`: boolean
-    (clips,), false where rounding errors of the features are multiplied beyond what `scaled` shows.
+    `codes`: int32 (clips, positions), of which a clip owns its first `counts`, int64 (clips,).
+    `pre_quant`: float32 (clips, positions, dimensions), the values just before rounding. `reliable`:
+    boolean (clips,), false if near-zero feature variance amplifies float error, so that the margin cannot
+    be trusted.
     """
 
     codes: Tensor
     counts: Tensor
-    scaled: Tensor
-    steady: Tensor
+    pre_quant: Tensor
+    reliable: Tensor
 
-    def first(self, clips: int) -> Coded:
-        """The first so many clips."""
-        return Coded(self.codes[:clips], self.counts[:clips], self.scaled[:clips], self.steady[:clips])
+    def first(self, clips: int) -> EncoderOutput:
+        """Return the first `clips` clips."""
+        return EncoderOutput(
+            self.codes[:clips], self.counts[:clips], self.pre_quant[:clips], self.reliable[:clips]
+        )
 
     def margin(self) -> Tensor:
-        """How far each clip's nearest value is from a rounding boundary: float32 (clips,)."""
-        distance = (self.scaled - self.scaled.floor() - 0.5).abs().amin(-1)
+        """Return how far each clip's nearest value is from a rounding boundary: float32 (clips,)."""
+        distance = (self.pre_quant - self.pre_quant.floor() - 0.5).abs().amin(-1)
         own = valid(self.counts, distance.shape[1])
         return torch.where(own, distance, 1.0).amin(-1)
 
@@ -49,7 +51,7 @@ class Coded:
 class BatchEncoder:
     """Encodes padded batches with the submodules of `model` (an `Xcodec2Model` or a `NeuCodecModel`).
 
-    `own_attention`: w2v-BERT's layers by semantic.py instead of the library's forward.
+    `own_attention`: run w2v-BERT's layers by semantic.py instead of the library's forward.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class BatchEncoder:
         self._own_attention = own_attention and semantic.supported(self._model.semantic_encoder)
 
     def compile(self, backend: str = "inductor") -> None:
-        """Let `torch.compile` make the two encoders, each as one graph for all shapes.
+        """Compile the two encoders, each as one graph for all shapes.
 
         Features stay outside: their Fourier transform is a library's anyway.
         """
@@ -70,43 +72,43 @@ class BatchEncoder:
             made = torch.compile(getattr(self, name), dynamic=True, fullgraph=True, backend=backend)
             setattr(self, name, made)
 
-    def __call__(self, waveforms: Tensor, lengths: Tensor, half: torch.dtype | None = None) -> Coded:
-        """`waveforms`: float32 (clips, samples), zero past each clip's end; `lengths`: int64 (clips,), on its
-        device.
+    def __call__(self, waveforms: Tensor, lengths: Tensor, half: torch.dtype | None = None) -> EncoderOutput:
+        """Encode float32 `waveforms` (clips, samples), of int64 `lengths` (clips,).
 
-        `half`: dtype that the two encoders run in (autocast); features, joining and rounding stay in float32.
+        Both are on one device. `half`: dtype that the two encoders run in (autocast); features,
+        joining and rounding stay in float32.
         """
         model = self._model
         pieces = waveforms.shape[1] // self._hop + 1  # the longest clip meets at least one zero after its end
         waveforms = functional.pad(waveforms, (0, pieces * self._hop - waveforms.shape[1]))
         padded = (lengths // self._hop + 1) * self._hop
         features, unsteady = self._mel(waveforms, padded)
-        vectors = self._mel.vectors(padded)
+        num_frames = self._mel.num_frames(padded)
         with torch.autocast(waveforms.device.type, dtype=half, enabled=half is not None):
-            heard = self._semantic(features, vectors)
+            heard = self._semantic(features, num_frames)
             acoustic = self._acoustic(waveforms[:, None, :], padded)
         shared = min(heard.shape[-1], acoustic.shape[-1])  # NeuCodec's features lack the last frame
         joined = torch.cat([heard[..., :shared], acoustic[..., :shared]], dim=1).float().transpose(1, 2)
         quantizer = model.quantizer
         low = quantizer.project_in(model.fc_encoder(joined))
         rounding = quantizer.quantizer
-        scaled = rounding.bound(rounding.bound(low))  # twice: so the published weights were trained
-        codes = ((scaled.round() + rounding.levels // 2) * rounding.basis).sum(-1).to(torch.int32)
-        return Coded(codes, torch.minimum(vectors, padded // self._hop), scaled, ~unsteady)
+        pre_quant = rounding.bound(rounding.bound(low))  # twice: so the published weights were trained
+        codes = ((pre_quant.round() + rounding.levels // 2) * rounding.basis).sum(-1).to(torch.int32)
+        return EncoderOutput(codes, torch.minimum(num_frames, padded // self._hop), pre_quant, ~unsteady)
 
-    def _semantic(self, features: Tensor, vectors: Tensor) -> Tensor:
-        hidden = self._listen(features, vectors).transpose(1, 2)
+    def _semantic(self, features: Tensor, num_frames: Tensor) -> Tensor:
+        hidden = self._listen(features, num_frames).transpose(1, 2)
         adapter = self._model.semantic_adapter
-        first = zero_past(adapter.act1(adapter.conv1(zero_past(hidden, vectors))), vectors)
-        second = zero_past(adapter.act2(adapter.conv2(first)), vectors)
-        result: Tensor = adapter.conv4(zero_past(adapter.conv3(second) + first, vectors))
+        first = zero_past(adapter.act1(adapter.conv1(zero_past(hidden, num_frames))), num_frames)
+        second = zero_past(adapter.act2(adapter.conv2(first)), num_frames)
+        result: Tensor = adapter.conv4(zero_past(adapter.conv3(second) + first, num_frames))
         return result
 
-    def _listen(self, features: Tensor, vectors: Tensor) -> Tensor:
+    def _listen(self, features: Tensor, num_frames: Tensor) -> Tensor:
         model = self._model.semantic_encoder
         if self._own_attention:
-            return semantic.encode(model, features, vectors)
-        mask = valid(vectors, features.shape[1])
+            return semantic.encode(model, features, num_frames)
+        mask = valid(num_frames, features.shape[1])
         hidden: Tensor = model(features, attention_mask=mask).last_hidden_state
         return hidden
 

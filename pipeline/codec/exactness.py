@@ -4,7 +4,7 @@ Batching exactly leaves floating-point rounding: sums in another order, other ke
 that are rounded to codes by some 1e-6, and a value that lies nearer than that to a boundary can fall on
 either side. So the movement is measured, on sounds made here and then on every clip that is encoded twice,
 and a clip with a value nearer than `SAFETY` times the largest movement seen is encoded again by the
-reference, alone. Knows nothing of how either encodes.
+reference, alone.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ SAFETY = (
 LEAST = 2e-6  # of a tolerance: a few units in the last place of the values that are rounded
 SECONDS = (0.3, 1.0, 2.5, 4.0)  # of the sounds to measure on
 
-Scaled = Callable[[Tensor], Tensor]
+PreQuant = Callable[[Tensor], Tensor]
 """float32 waveform (samples,) → float32 values before rounding (codes, dimensions), by the fast path."""
 
 
 class Tolerance:
-    """The distance from a boundary within which values are in doubt. Only ever grows."""
+    """The distance from a boundary within which values are in doubt; it only ever grows."""
 
     def __init__(self) -> None:
         self.value = LEAST
         self.clips = 0  # encoded so far
         self.redone = 0  # of them, encoded again
 
-    def measure(self, scaled: Scaled, reference: Reference, sample_rate: int) -> None:
+    def measure(self, pre_quant: PreQuant, reference: Reference, sample_rate: int) -> None:
         """Compare both ways on a few sounds and set the tolerance."""
         for sound in sounds(sample_rate):
             self.observe(
-                float((scaled(sound) - reference.encode_scaled(sound)[1]).abs().max()), expected=True
+                float((pre_quant(sound) - reference.encode_scaled(sound)[1]).abs().max()), expected=True
             )
 
     def observe(self, movement: float, *, expected: bool = False) -> None:
-        """Take note of a movement between the fast path and the reference."""
+        """Record a movement between the fast path and the reference."""
         if movement * SAFETY > self.value:
             if not expected:
                 logging.getLogger(__name__).info(
@@ -54,7 +54,7 @@ class Tolerance:
 
 
 def sounds(sample_rate: int) -> Iterator[Tensor]:
-    """Float32 waveforms (samples,): gliding tones in noise that comes and goes, the same on every call."""
+    """Return float32 waveforms (samples,): gliding tones in intermittent noise, the same on every call."""
     for number, seconds in enumerate(SECONDS):
         generator = np.random.default_rng(number)
         time = np.arange(int(seconds * sample_rate)) / sample_rate

@@ -21,7 +21,7 @@ class Done:
     codes: list[np.ndarray]
 
     def result(self) -> list[np.ndarray]:
-        """One uint16 array a clip."""
+        """Return one uint16 array a clip."""
         return self.codes
 
 
@@ -62,5 +62,5 @@ class FakeCodec:
         return codes
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """There is no decoder."""
+        """Raise RuntimeError: there is no decoder."""
         raise RuntimeError("the fake codec cannot decode")

@@ -1,7 +1,6 @@
-"""From settings to a codec: finds the checkpoint, picks the implementation, device and precision, loads the
-weights.
+"""Loads a codec: finds the checkpoint, picks implementation, device and precision, reads the weights.
 
-Every failure that a user can mend is one sentence, said before anything heavy is done where that is possible.
+Every failure that a user can mend is one sentence, said before anything heavy is done if that is possible.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
 from pipeline.runtime import pick_device, quiet
 
-XCODEC2 = Family(edge=160, extra_codes=1, output_rate=16_000)
-NEUCODEC = Family(edge=0, extra_codes=0, output_rate=24_000)
+XCODEC2 = Family(pad_samples=160, extra_codes=1, output_rate=16_000)
+NEUCODEC = Family(pad_samples=0, extra_codes=0, output_rate=24_000)
 CLASSES: dict[str, tuple[Any, Any, Family]] = {
     "xcodec2": (Xcodec2Model, Xcodec2FeatureExtractor, XCODEC2),
     "neucodec": (NeuCodecModel, NeuCodecFeatureExtractor, NEUCODEC),
@@ -36,7 +35,7 @@ CLASSES: dict[str, tuple[Any, Any, Family]] = {
 
 
 def load(settings: CodecSettings, *, decoder: bool = True) -> Codec:
-    """See `pipeline.codec.open_codec`."""
+    """See `pipeline.codec.load_codec`."""
     device = pick_device(settings.device)
     if device.type == "cuda":  # TF32 keeps 10 of 23 bits: codes would not be those of float32
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
@@ -61,7 +60,10 @@ def _load(settings: CodecSettings, device: torch.device, decoder: bool) -> Codec
 
 
 def load_native(found: Checkpoint, impl: str) -> tuple[Any, Any, Family]:
-    """A checkpoint's native model, its feature extractor's class and its family. UsageError: wrong kind."""
+    """Return a checkpoint's native model, its feature extractor's class and its family.
+
+    Raises UsageError if the checkpoint is of another kind than `impl`.
+    """
     kind = found.kind
     wanted = {"native": ("xcodec2", "original"), "neucodec": ("neucodec",)}.get(impl, (*CLASSES, "original"))
     if kind not in wanted:
@@ -73,8 +75,9 @@ def load_native(found: Checkpoint, impl: str) -> tuple[Any, Any, Family]:
 
 
 def load_model(found: Checkpoint, model_class: Any) -> Any:
-    """The model in float32, for inference. UsageError names the first key too many, too few or of another
-    shape.
+    """Load the model in float32, for inference.
+
+    Raises UsageError, which names the first key too many, too few or of another shape.
     """
     found.weights  # noqa: B018 - said first: no safetensors here
     model, report = model_class.from_pretrained(found.folder, dtype=torch.float32, output_loading_info=True)
@@ -89,14 +92,14 @@ def load_model(found: Checkpoint, model_class: Any) -> Any:
 
 
 def load_extractor(found: Checkpoint, extractor_class: Any) -> Any:
-    """The checkpoint's feature extractor; the default one where it brings none."""
+    """Load the checkpoint's feature extractor; the default one if it brings none."""
     if (found.folder / checkpoint.EXTRACTOR).is_file():
         return extractor_class.from_pretrained(found.folder)
     return extractor_class()
 
 
 def half_precision(wanted: bool, device: torch.device) -> torch.dtype | None:
-    """bf16 where wanted and there, fp16 on GPUs without it, float32 (None) on a CPU with a notice."""
+    """Return bf16 if wanted and there, fp16 on GPUs without it, None (float32) on a CPU with a notice."""
     if not wanted:
         return None
     if device.type != "cuda":

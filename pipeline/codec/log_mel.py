@@ -3,8 +3,7 @@
 Equal, within rounding, to what the feature extractors of XCodec2 and NeuCodec compute one clip at a time with
 `torchaudio.compliance.kaldi.fbank`: 25 ms frames every 10 ms, mean removed, pre-emphasis 0.97, Povey window,
 power spectrum, 80 triangular mel filters, log; then mean and variance of each filter over the clip; then two
-frames to one vector. Knows nothing of what is done with them. float32 throughout: call it outside any
-autocast region.
+frames to one vector. All in float32: call it outside any autocast region.
 """
 
 from __future__ import annotations
@@ -32,36 +31,37 @@ UNSTEADY = 1e-3  # variance below which normalising multiplies rounding errors u
 
 
 class LogMel:
-    """Computes features of batches; keeps its window and filters on one device.
+    """Computes features of batches, with its window and filters kept on one device.
 
-    `edge`: zeros put before and after each clip, in samples: 160 for XCodec2, 0 for NeuCodec.
+    `pad_samples`: zeros put before and after each clip, in samples: 160 for XCodec2, 0 for NeuCodec.
     """
 
-    def __init__(self, edge: int, device: torch.device) -> None:
-        self.edge = edge
+    def __init__(self, pad_samples: int, device: torch.device) -> None:
+        self.pad_samples = pad_samples
         self._window = torch.hann_window(FRAME, periodic=False).pow(0.85).to(device)  # Povey's
         self._filters = _mel_filters().to(device)
 
-    def vectors(self, padded: Tensor) -> Tensor:
-        """How many feature vectors clips have that are padded to `padded` samples (int64, any shape)."""
-        frames = torch.div(padded + 2 * self.edge - FRAME, SHIFT, rounding_mode="floor") + 1
+    def num_frames(self, padded: Tensor) -> Tensor:
+        """Return how many feature vectors clips padded to `padded` samples (int64, any shape) have."""
+        frames = torch.div(padded + 2 * self.pad_samples - FRAME, SHIFT, rounding_mode="floor") + 1
         return torch.div(frames, STACK, rounding_mode="floor").clamp(min=0)
 
     def __call__(self, waveforms: Tensor, padded: Tensor) -> tuple[Tensor, Tensor]:
-        """Features of a batch, and which clips' features rounding makes unsteady.
+        """Return the features of a batch, and which clips' features are reliable under rounding.
 
-        `waveforms`: float32 (clips, samples), zero past each clip's end; `padded`: int64 (clips,), each
-        clip's length padded to whole codes, at most `samples`, at least one frame less the edges. Returns
-        float32 (clips, vectors, 160), `PADDING` past each clip's own vectors, and boolean (clips,).
+        `waveforms`: float32 (clips, samples), zero past each clip's end; `padded`: int64 (clips,),
+        each clip's length padded to whole codes, at most `samples`, at least one frame less the
+        padding. The features are float32 (clips, vectors, 160), `PADDING` past each clip's own
+        vectors; the second result is boolean (clips,).
         """
-        logs = self._log_energies(functional.pad(waveforms, (self.edge, self.edge)))
-        frames = self.vectors(padded) * STACK
+        logs = self._log_energies(functional.pad(waveforms, (self.pad_samples, self.pad_samples)))
+        frames = self.num_frames(padded) * STACK
         mean, variance = _statistics(logs, frames, masked=logs.device.type != "cpu")  # no wait there
         normal = (logs - mean) / torch.sqrt(variance + VARIANCE_FLOOR)
         normal = torch.where(valid(frames, logs.shape[1])[..., None], normal, PADDING)
         whole = normal.shape[1] // STACK * STACK
-        vectors = normal[:, :whole].reshape(len(normal), -1, STACK * MELS)
-        return vectors, (variance < UNSTEADY).flatten(1).any(1)
+        num_frames = normal[:, :whole].reshape(len(normal), -1, STACK * MELS)
+        return num_frames, (variance < UNSTEADY).flatten(1).any(1)
 
     def _log_energies(self, waveforms: Tensor) -> Tensor:
         frames = (waveforms * FULL_SCALE).unfold(-1, FRAME, SHIFT)  # (clips, frames, FRAME), a view
@@ -73,7 +73,7 @@ class LogMel:
 
 
 def _statistics(logs: Tensor, frames: Tensor, *, masked: bool = False) -> tuple[Tensor, Tensor]:
-    """Mean and unbiased variance of each clip's own frames, both (clips, 1, MELS)."""
+    """Return mean and unbiased variance of each clip's own frames, both (clips, 1, MELS)."""
     if not masked:  # clip by clip: sums in the extractors' own order, so that fewer bits differ
         own = [clip[:count] for clip, count in zip(logs, frames.tolist(), strict=True)]
         return torch.stack([clip.mean(0) for clip in own])[:, None], torch.stack(
@@ -86,6 +86,6 @@ def _statistics(logs: Tensor, frames: Tensor, *, masked: bool = False) -> tuple[
 
 
 def _mel_filters() -> Tensor:
-    """Kaldi's triangular filters, (FFT // 2 + 1, MELS); torchaudio's own, to the last bit."""
+    """Return Kaldi's triangular filters, (FFT // 2 + 1, MELS); torchaudio's own, to the last bit."""
     filters, _ = get_mel_banks(MELS, FFT, SAMPLE_RATE, LOWEST, HIGHEST, 100.0, -500.0, 1.0)
     return functional.pad(filters, (0, 1)).T.contiguous()  # the Nyquist bin counts for nothing

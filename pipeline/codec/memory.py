@@ -1,4 +1,4 @@
-"""Tells running out of memory from other failures, so that a batch can be split and tried again."""
+"""Tells out-of-memory errors from other failures, so that a batch can be split and tried again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _CPU_ALLOCATOR = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAlloc
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says that a device, or the host, had no memory left for a tensor."""
+    """Return whether `error` says that a device, or the host, had no memory left for a tensor."""
     import torch  # here: this package's import must stay light
 
     if isinstance(error, torch.OutOfMemoryError | MemoryError):

@@ -1,7 +1,7 @@
 """XCodec2 and NeuCodec behind the codec protocol, on the models that transformers brings.
 
-Puts the parts together: encoder.py does the arithmetic, runners.py knows devices and threads, reference.py
-decides a clip that is in doubt, and exactness.py says when it is.
+encoder.py does the arithmetic, runners.py handles devices and threads, exactness.py says when a clip is in
+doubt, and reference.py decides it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from torch import Tensor
 
 from pipeline.codec import compilation, decoder
 from pipeline.codec.activation import fastest_activation
-from pipeline.codec.encoder import BatchEncoder, Coded
+from pipeline.codec.encoder import BatchEncoder, EncoderOutput
 from pipeline.codec.exactness import Tolerance
 from pipeline.codec.log_mel import LogMel
 from pipeline.codec.reference import Reference
-from pipeline.codec.runners import BatchRunner, CpuRunner, Part, Runner, Wait
+from pipeline.codec.runners import BatchRunner, CpuRunner, Runner, SubBatch, Wait
 from pipeline.codec.shapes import widened
 
 PRECISIONS = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -28,12 +28,12 @@ PRECISIONS = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What sets the two codecs apart. `edge`: zeros around a clip when features are computed, samples.
+    """What sets the two codecs apart; `pad_samples`: zeros around a clip when features are computed.
 
     Without them the features end one code early, so NeuCodec has none for a clip shorter than one.
     """
 
-    edge: int
+    pad_samples: int
     extra_codes: int
     output_rate: int  # Hz
 
@@ -48,9 +48,9 @@ class Identity:
 
 
 class NativeCodec:
-    """See `pipeline.codec.protocol.Codec`. `half`: dtype of the two encoders, None for exact float32.
+    """See `pipeline.codec.protocol.Codec`; `half` is the dtype of the two encoders, None for exact float32.
 
-    `whole_batches`: go a GPU's way on a CPU too, where clips one by one are faster. `compiled`: see
+    `whole_batches`: batch on a CPU as on a GPU, where clips one by one are faster. `compiled`: see
     `BatchEncoder.compile`; for whole batches only.
     """
 
@@ -77,7 +77,7 @@ class NativeCodec:
         alone = self._device.type == "cpu" and not whole_batches
         self._encoder = BatchEncoder(
             model,
-            LogMel(family.edge, self._device),
+            LogMel(family.pad_samples, self._device),
             self.hop_length,
             fastest_activation(self._device),
             own_attention=not alone,
@@ -92,7 +92,7 @@ class NativeCodec:
         """See `Codec.launch`."""
         if self.tolerance is None and self._half is None:
             self.tolerance = Tolerance()
-            self.tolerance.measure(self.scaled, self.reference, self.sample_rate)
+            self.tolerance.measure(self.pre_quant, self.reference, self.sample_rate)
         coded = lengths // self.hop_length + self.extra_codes > 0
         if not coded.all():
             waveforms, lengths = waveforms[coded], lengths[coded]
@@ -108,14 +108,14 @@ class NativeCodec:
         return decoder.decode(self._model, codes)
 
     @torch.inference_mode()
-    def scaled(self, waveform: Tensor) -> Tensor:
-        """The values just before rounding, float32 (codes, dimensions), by the fast path, in CPU memory."""
+    def pre_quant(self, waveform: Tensor) -> Tensor:
+        """Return the fast path's values before rounding, float32 (codes, dimensions), in CPU memory."""
         coded = self._encode(
             waveform[None].to(self._device), torch.tensor([len(waveform)], device=self._device)
         )
-        return coded.scaled[0, : int(coded.counts[0])].cpu()
+        return coded.pre_quant[0, : int(coded.counts[0])].cpu()
 
-    def _encode(self, waveforms: Tensor, lengths: Tensor) -> Coded:
+    def _encode(self, waveforms: Tensor, lengths: Tensor) -> EncoderOutput:
         clips = len(lengths)
         if self._stepped:
             waveforms, lengths = widened(waveforms, lengths, self.hop_length)
@@ -123,9 +123,7 @@ class NativeCodec:
 
 
 class NativePending:
-    """See `pipeline.codec.protocol.Pending`. `coded`: for every clip, whether it is among those that were
-    started.
-    """
+    """See `pipeline.codec.protocol.Pending`; `coded` says for every clip whether it was started."""
 
     def __init__(
         self,
@@ -139,7 +137,7 @@ class NativePending:
         self._waveforms, self._lengths, self._waits = waveforms, lengths, waits
 
     def result(self) -> list[np.ndarray]:
-        """Wait, and encode the clips in doubt again, alone, by the reference."""
+        """Wait, and let the reference encode the clips in doubt again, alone."""
         codes: list[np.ndarray] = []
         for part in (wait() for wait in self._waits):
             made, counts = part.codes.numpy(), part.counts.tolist()
@@ -149,17 +147,19 @@ class NativePending:
         started = iter(codes)
         return [next(started) if coded else np.empty(0, np.uint16) for coded in self._coded]
 
-    def _again(self, part: Part, place: int, row: int) -> np.ndarray | None:
-        """The codes by the reference where the clip's own are in doubt, else None."""
+    def _again(self, part: SubBatch, place: int, row: int) -> np.ndarray | None:
+        """Return the reference's codes if the clip's own are in doubt, else None."""
         tolerance, count = self._codec.tolerance, int(part.counts[place])
         if tolerance is None:  # half precision rounds too often for making good clip by clip
             return None
         tolerance.clips += 1
-        steady = bool(part.steady[place])
-        if steady and float(part.margins[place]) >= tolerance.value:
+        reliable = bool(part.reliable[place])
+        if reliable and float(part.margins[place]) >= tolerance.value:
             return None
         tolerance.redone += 1
-        codes, scaled = self._codec.reference.encode_scaled(self._waveforms[row, : int(self._lengths[row])])
-        if steady:
-            tolerance.observe(float((part.scaled[place, :count] - scaled).abs().max()))
+        codes, pre_quant = self._codec.reference.encode_scaled(
+            self._waveforms[row, : int(self._lengths[row])]
+        )
+        if reliable:
+            tolerance.observe(float((part.pre_quant[place, :count] - pre_quant).abs().max()))
         return codes

@@ -1,8 +1,8 @@
-"""The codec's decoder as an ONNX file: codes in, waveform out, for ONNX Runtime on a CPU, CUDA or TensorRT.
+"""Writes the codec's decoder as an ONNX file: codes in, waveform out, for a CPU, CUDA or TensorRT.
 
-ONNX knows no complex numbers, so the head's inverse STFT is written as real arithmetic: the inverse Fourier
+ONNX has no complex numbers, so the head's inverse STFT is written as real arithmetic: the inverse Fourier
 transform of a frame is two matrix products, and frames are added where they overlap by a transposed
-convolution with a unit kernel. All else is the model's own code. Knows the models of transformers only.
+convolution with a unit kernel. All else is the model's own code.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RealInverseStft(nn.Module):
         self.register_buffer("squares", window.square().float()[None, :, None])
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """See the class."""
+        """Compute what the class says."""
         log_magnitude, phase = self.linear(hidden).float().chunk(2, dim=-1)
         magnitude = log_magnitude.exp().clamp(max=1e2)
         frames = (magnitude * phase.cos()) @ self.cosines + (magnitude * phase.sin()) @ self.sines
@@ -60,7 +60,7 @@ class RealInverseStft(nn.Module):
         return audio / envelope.clamp(min=1e-11)
 
     def _added(self, frames: Tensor) -> Tensor:
-        """Frames (clips, samples, frames) added at their hops, without the padding."""
+        """Add frames (clips, samples, frames) at their hops and cut the padding."""
         whole = functional.conv_transpose1d(frames, self.overlap, stride=self.hop)
         return whole[..., self.padding : whole.shape[-1] - self.padding]
 
@@ -73,16 +73,16 @@ class Decoder(nn.Module):
         self.model = model
 
     def forward(self, codes: Tensor) -> Tensor:
-        """See the class."""
+        """Compute what the class says."""
         waveforms: Tensor = self.model.decode(audio_codes=codes[:, None]).audio_values
         return waveforms[:, 0]
 
 
 def export(codec: Any, path: Path) -> float:
-    """Write the decoder of a codec on the CPU; returns how far its output is from PyTorch's at most.
+    """Write the decoder of a codec on the CPU and return its largest difference from PyTorch's output.
 
-    UsageError for a codec that is not of transformers' classes; PipelineError when the file's output is
-    further than TOLERANCE from PyTorch's.
+    Raises UsageError for a codec that is not of transformers' classes, PipelineError if the difference is
+    larger than TOLERANCE.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
         _require(package)
@@ -107,7 +107,7 @@ def export(codec: Any, path: Path) -> float:
 
 
 def difference(path: Path, codes: Tensor, expected: Tensor) -> float:
-    """The largest difference between the file's waveform for these codes and the expected one."""
+    """Return the largest difference between the file's waveform for these codes and the expected one."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

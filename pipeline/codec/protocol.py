@@ -14,12 +14,12 @@ class Pending(Protocol):
     """An encoding under way on the device."""
 
     def result(self) -> list[np.ndarray]:
-        """Wait for it. One uint16 array a clip, of shape (samples // hop_length + extra_codes,)."""
+        """Wait, then return a uint16 array a clip, of shape (samples // hop_length + extra_codes,)."""
         ...
 
 
 class Codec(Protocol):
-    """Encodes batches of waveforms to codes: for each clip exactly those it would get alone (in fp32)."""
+    """Encodes batches of waveforms: in fp32, each clip gets exactly the codes that it gets alone."""
 
     name: str  # what the user asked for: a Hugging Face id or a folder's name
     licence: str  # of the weights, as an SPDX id or "unknown"
@@ -40,11 +40,11 @@ class Codec(Protocol):
         ...
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
-        """`launch(waveforms, lengths).result()`."""
+        """Return `launch(waveforms, lengths).result()`."""
         ...
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Codes of each clip to its waveform: float32 (samples,) at `output_sample_rate`.
+        """Decode each clip's codes to its waveform: float32 (samples,) at `output_sample_rate`.
 
         There are `hop_length * output_sample_rate // sample_rate` samples a code.
         """

@@ -1,6 +1,6 @@
 """The reference: the unmodified transformers feature extractor and model on one clip alone, in float32.
 
-What every other path of this room is measured against, and what decides a clip that rounding could tip.
+Every other path of this room is measured against it, and it decides a clip that rounding could tip.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Reference:
 
     @torch.inference_mode()
     def encode(self, waveform: Tensor) -> np.ndarray:
-        """Codes, uint16 (codes,), of a float32 waveform (samples,) in CPU memory."""
+        """Encode a float32 waveform (samples,) in CPU memory to uint16 (codes,)."""
         rate = self._extractor.sampling_rate
         inputs = self._extractor(audio=waveform.numpy(), sampling_rate=rate, return_tensors="pt")
         output = self._model.encode(**inputs.to(self._model.device))
@@ -29,8 +29,9 @@ class Reference:
         return codes
 
     def encode_scaled(self, waveform: Tensor) -> tuple[np.ndarray, Tensor]:
-        """Codes as `encode` gives, and the values just before rounding, float32 (codes, dimensions) on the
-        CPU.
+        """Return codes as `encode` does, and the values just before rounding, float32 (codes, dimensions).
+
+        Both are in CPU memory.
         """
         seen: list[Tensor] = []
         rounding = self._model.quantizer.quantizer

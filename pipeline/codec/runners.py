@@ -1,7 +1,6 @@
 """Where sub-batches run: on a CPU's cores, one clip each, or on a GPU, whole batches behind a copy stream.
 
-Knows threads, streams and pinned memory; what is run is given. A runner never waits in `start`: it returns
-functions that do.
+A runner never waits in `start`: it returns functions that do.
 """
 
 from __future__ import annotations
@@ -15,47 +14,53 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from pipeline.codec.encoder import Coded
+from pipeline.codec.encoder import EncoderOutput
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SubBatch:
     """Codes of some clips, in CPU memory.
 
-    `codes`: uint16 (clips, positions); `counts`: int64 (clips,), each clip's own positions; `scaled`: float32
-    (clips, positions, dimensions), the values before rounding; `margins`: float32 (clips,), how far the
-    nearest of them is from a rounding boundary; `steady`: boolean (clips,), see `Coded`.
+    `codes`: uint16 (clips, positions); `counts`: int64 (clips,), each clip's own positions; `pre_quant`:
+    float32 (clips, positions, dimensions), the values before rounding; `margins`: float32 (clips,), how
+    far the nearest of them is from a rounding boundary; `reliable`: boolean (clips,), see
+    `EncoderOutput`.
     """
 
     codes: Tensor
     counts: Tensor
-    scaled: Tensor
+    pre_quant: Tensor
     margins: Tensor
-    steady: Tensor
+    reliable: Tensor
 
     @staticmethod
-    def of(coded: Coded) -> Part:
-        """The codes and margins of `coded`, where it is."""
-        return Part(coded.codes.to(torch.uint16), coded.counts, coded.scaled, coded.margin(), coded.steady)
+    def of(coded: EncoderOutput) -> SubBatch:
+        """Return the codes and margins of `coded`, on its device."""
+        return SubBatch(
+            coded.codes.to(torch.uint16), coded.counts, coded.pre_quant, coded.margin(), coded.reliable
+        )
 
 
-Encode = Callable[[Tensor, Tensor], Coded]
-Wait = Callable[[], Part]
+Encode = Callable[[Tensor, Tensor], EncoderOutput]
+Wait = Callable[[], SubBatch]
 
 
 class Runner(Protocol):
     """Runs `encode` on a batch and returns at once."""
 
     def start(self, waveforms: Tensor, lengths: Tensor) -> list[Wait]:
-        """Functions that wait for the batch's clips, in order. `waveforms`, `lengths`: see `Codec.launch`."""
+        """Return functions that wait for the batch's clips, in order.
+
+        `waveforms`, `lengths`: see `Codec.launch`.
+        """
         ...
 
 
 class CpuRunner:
-    """Clips one by one, each on one core, as many at once as PyTorch has threads.
+    """Runs clips one by one, each on one core, as many at once as PyTorch has threads.
 
-    A small convolution split over cores waits for the slowest of them at every layer; clips wait for nothing.
-    And without padding no masks are needed.
+    A small convolution split over cores waits for the slowest of them at every layer; clips wait for
+    nothing. And without padding no masks are needed.
     """
 
     def __init__(self, encode: Encode) -> None:
@@ -77,13 +82,14 @@ class CpuRunner:
         return [self._pool.submit(self._one, clip).result for clip in clips]
 
     @torch.inference_mode()
-    def _one(self, clip: Tensor) -> Part:
-        return Part.of(self._encode(clip[None], torch.tensor([len(clip)])))
+    def _one(self, clip: Tensor) -> SubBatch:
+        return SubBatch.of(self._encode(clip[None], torch.tensor([len(clip)])))
 
 
 class BatchRunner:
-    """Whole padded batches on one device. On CUDA nothing waits: copies have their own stream, codes an
-    event.
+    """Runs whole padded batches on one device without waiting.
+
+    On CUDA, copies have a stream of their own and codes an event.
     """
 
     def __init__(self, encode: Encode, device: torch.device) -> None:
@@ -94,7 +100,7 @@ class BatchRunner:
     def start(self, waveforms: Tensor, lengths: Tensor) -> list[Wait]:
         """See `Runner.start`."""
         if self._copies is None:
-            part = Part.of(self._encode(waveforms.to(self._device), lengths.to(self._device)))
+            part = SubBatch.of(self._encode(waveforms.to(self._device), lengths.to(self._device)))
             return [lambda: part]
         computing = torch.cuda.current_stream(self._device)
         with torch.cuda.stream(self._copies):
@@ -102,19 +108,19 @@ class BatchRunner:
         computing.wait_stream(self._copies)
         for tensor in given:
             tensor.record_stream(computing)
-        part = _to_pinned(Part.of(self._encode(given[0], given[1])))
+        part = _to_pinned(SubBatch.of(self._encode(given[0], given[1])))
         done = torch.cuda.Event()  # type: ignore[no-untyped-call]
         done.record(computing)
 
-        def wait() -> Part:
+        def wait() -> SubBatch:
             done.synchronize()
             return part
 
         return [wait]
 
 
-def _to_pinned(part: Part) -> Part:
+def _to_pinned(part: SubBatch) -> SubBatch:
     def copied(tensor: Tensor) -> Tensor:
         return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True).copy_(tensor, non_blocking=True)
 
-    return Part(*(copied(getattr(part, field.name)) for field in fields(part)))
+    return SubBatch(*(copied(getattr(part, field.name)) for field in fields(part)))

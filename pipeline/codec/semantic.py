@@ -1,10 +1,9 @@
-"""w2v-BERT's layers on a padded batch, for a GPU: attention that knows lengths, without waiting for the
-device.
+"""Runs w2v-BERT's layers on a padded batch on a GPU, without waiting for the device.
 
 The library's own forward looks at its mask to see whether there is padding, which waits for the device at
-every batch; and it makes an embedding for every pair of places, though distances are clamped to 73 values.
+every batch; and it makes an embedding for every pair of positions, though distances are clamped to 73 values.
 Here the mask stays on the device, and each query meets the 73 distance embeddings once, from which the bias
-of every pair is read. On a CPU the library's forward serves: its rounding is the reference's.
+of every pair is read. On a CPU the library's forward is used: its rounding is the reference's.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ LEAST = -1e4  # a bias that leaves nothing of a weight in any type, and no row w
 
 
 def encode(model: Any, features: Tensor, lengths: Tensor) -> Tensor:
-    """The last hidden state (clips, vectors, hidden) of a `Wav2Vec2BertModel` with clamped relative
-    positions.
+    """Return the last hidden state (clips, vectors, hidden) of a `Wav2Vec2BertModel`.
 
-    `features`: (clips, vectors, 160); `lengths`: int64 (clips,), each clip's own vectors. What lies past them
-    in the result means nothing.
+    Its relative positions must be clamped. `features`: (clips, vectors, 160); `lengths`: int64 (clips,),
+    each clip's own vectors. What lies past them in the result means nothing.
     """
     hidden: Tensor = model.feature_projection(features)[0]
     own = valid(lengths, features.shape[1])
@@ -45,7 +43,7 @@ def encode(model: Any, features: Tensor, lengths: Tensor) -> Tensor:
 
 
 def supported(model: Any) -> bool:
-    """Whether `encode` does what the model's own forward does: XCodec2 and NeuCodec use nothing else."""
+    """Return whether `encode` computes what the model's own forward does, as for XCodec2 and NeuCodec."""
     config = model.config
     plain = not config.add_adapter and not config.use_intermediate_ffn_before_adapter
     return plain and config.position_embeddings_type == "relative_key"

@@ -1,5 +1,4 @@
-"""Batches of a bounded set of shapes, for what is chosen or compiled once a shape: cuDNN's algorithms,
-graphs.
+"""Bounds the number of batch shapes, for what is chosen or compiled once a shape: algorithms, graphs.
 
 Both sizes of a batch grow to the next step of a ladder whose steps are an eighth of a power of two, so at
 most 12 % of either is padding. The rows that are added are clips of one sample.
@@ -13,15 +12,13 @@ from torch.nn import functional
 
 
 def step_up(size: int) -> int:
-    """The next step: 1 to 16, then 18, 20, … 32, 36, … of which there are eight to each doubling."""
+    """Return the next step: 1 to 16, then 18, 20, … 32, 36, …, eight to each doubling."""
     width = max(1, 1 << (max(size - 1, 1).bit_length() - 4)) if size > 16 else 1
     return -(-size // width) * width
 
 
 def widened(waveforms: Tensor, lengths: Tensor, hop: int) -> tuple[Tensor, Tensor]:
-    """`waveforms` (clips, samples) and `lengths` (clips,) with both sizes stepped up, samples in units of
-    `hop`.
-    """
+    """Pad `waveforms` (clips, samples) and `lengths` to the next steps, samples in units of `hop`."""
     clips, samples = waveforms.shape
     rows = step_up(clips) - clips
     columns = (

@@ -1,6 +1,6 @@
-"""Reads corpora: transcripts and the audio they name to utterances, in any of the forms of `forms.py`.
+"""Reads corpora: transcripts and the audio they name become utterances, in any format of `registry.py`.
 
-Knows where text and audio are; opens no audio, applies no limits, counts nothing: that is the planner's.
+Nothing is opened, limited or counted here: planning does that.
 """
 
 from pipeline.corpus.entry import Corpus

@@ -1,7 +1,4 @@
-"""A corpus whose files hold texts and audio together: tar shards, Parquet.
-
-Knows how their entries become utterances; the file formats are the readers'.
-"""
+"""A corpus whose files hold texts and audio together: tar shards, Parquet."""
 
 from __future__ import annotations
 
@@ -54,7 +51,7 @@ class EmbeddedCorpus:
 
 
 def whole(fields: Fields) -> Fields:
-    """`fields` for rows that have their locator under `HERE`, which is the id too where they have none.
+    """Return `fields` for rows whose locator, under `HERE`, is also their id if they have none.
 
     Times are left out: such audio is cut already, and they tell where it came from.
     """

@@ -1,6 +1,6 @@
-"""What a transcript states, and what a corpus is.
+"""What a transcript states (`Entry`, `Malformed`), and what a corpus is.
 
-Knows nothing of any format: the readers make entries, `folder.py` and `huggingface.py` find their audio.
+Formats make entries; `pairing.py`, `embedded.py` and `huggingface.py` find their audio.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ class Scope(Enum):
 class Entry:
     """One entry of a transcript, before its audio is looked for.
 
-    `where` is its place, `file:line`. `audio` is a name, path or id as the transcript has it; `near` the
-    transcript's folder as `AudioIndex.near` gives it. `id` is None where the transcript has none of its own.
+    `where` is its position, `file:line`. `audio` is a name, path or id as the transcript has it; `near`
+    is the transcript's folder as `AudioIndex.near` gives it. `id` is None if the transcript has none of
+    its own.
     """
 
     where: str
@@ -44,18 +45,18 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An entry that cannot be read: its place, `file:line`, and why, as the end of a sentence."""
+    """An entry that cannot be read: its position, `file:line`, and why, as the end of a sentence."""
 
     where: str
     why: str
 
     def rejection(self) -> Rejection:
-        """The place serves as id: nothing better could be read."""
+        """Return a Rejection whose id is the position: nothing better could be read."""
         return Rejection(self.where, "", Reason.MALFORMED_TRANSCRIPT, f"{self.where}: {self.why}")
 
 
 class Corpus(Protocol):
-    """Recordings with their texts, in one of the forms that `forms.py` lists."""
+    """Recordings with their texts, in one of the formats that `registry.py` lists."""
 
     @property
     def kind(self) -> str:
@@ -68,16 +69,19 @@ class Corpus(Protocol):
         ...
 
     def utterances(self) -> Iterator[Utterance | Rejection]:
-        """Every entry of the transcripts, in an order that depends on the files alone. Streams."""
+        """Stream every entry of the transcripts, in an order that depends on the files alone."""
         ...
 
     def audio_without_text(self) -> Iterable[str]:
-        """Locators that no entry named. Complete once `utterances()` is exhausted."""
+        """Return locators that no entry named; complete once `utterances()` is exhausted."""
         ...
 
 
 def is_writable(*texts: str | None) -> bool:
-    """Whether all are valid Unicode; JSON can hold half a surrogate pair, which no output could."""
+    """Return whether all strings are valid Unicode.
+
+    JSON can hold half a surrogate pair, which no output can.
+    """
     try:
         for text in texts:
             if text is not None:

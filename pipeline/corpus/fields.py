@@ -1,7 +1,4 @@
-"""Named fields of an entry, whatever they are called: for CSV headers, JSON keys and dataset columns.
-
-Knows the names in use in public corpora; knows no file format.
-"""
+"""Finds the fields of an entry whatever they are called: CSV headers, JSON keys, dataset columns."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Which name each part of an entry goes by; None where there is none."""
+    """The name of each part of an entry; None if there is none."""
 
     audio: str | None
     text: str | None
@@ -46,7 +43,7 @@ class Fields:
 
     @classmethod
     def choose(cls, names: Iterable[str], settings: CorpusSettings) -> Fields:
-        """By the settings, else by the usual names in upper or lower case."""
+        """Choose names by the settings, else the usual ones in upper or lower case."""
         exact = {name: name for name in names if isinstance(name, str)}
         by_lower = {name.strip().lower(): name for name in reversed(exact)}
         chosen: dict[str, str | None] = {}
@@ -58,11 +55,11 @@ class Fields:
 
     @property
     def suffice(self) -> bool:
-        """Whether they make an entry: a text, and audio or an id that names it."""
+        """Return whether they make an entry: a text, and audio or an id that names it."""
         return self.text is not None and (self.audio or self.id) is not None
 
     def entry(self, row: Mapping[str, object], where: str, near: str | None = None) -> Entry | Malformed:
-        """The entry that a row states."""
+        """Return the entry that a row states."""
         if not self.suffice:
             return Malformed(
                 where, f"has {', '.join(map(str, row)) or 'nothing'}, but no text with an audio or id"

@@ -1,7 +1,4 @@
-"""What a form of corpus must tell about itself, and what it is given to look at.
-
-Knows the settings and the folder; knows none of the forms, which `forms.py` lists.
-"""
+"""What a corpus format must tell about itself, and what it is given to look at."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex, scan
 from pipeline.corpus.entry import Corpus
 from pipeline.errors import UsageError
-from pipeline.storage.paths import place, reached
+from pipeline.storage.paths import resolve_path, store_errors
 
 USUAL_FILES = tuple(  # transcripts looked for in the audio folder where no text is given
     f"{name}.{ending}"
@@ -27,7 +24,7 @@ USUAL_FILES = tuple(  # transcripts looked for in the audio folder where no text
 
 
 @dataclass(frozen=True)
-class Given:
+class CorpusProbe:
     """The settings, and what can be seen of the corpus without reading all of it; looked up once."""
 
     settings: CorpusSettings
@@ -36,15 +33,15 @@ class Given:
     @cached_property
     def folder(self) -> Path | None:
         """The audio folder, if the setting names one."""
-        path = place(self.settings.audio or "")
-        with reached(path):
+        path = resolve_path(self.settings.audio or "")
+        with store_errors(path):
             return path if self.settings.audio and path.is_dir() else None
 
     @cached_property
     def text(self) -> Path | None:
         """The transcript file or folder: as given, else one of the usual names in the audio folder."""
         if self.settings.text is not None:
-            path = place(self.settings.text)
+            path = resolve_path(self.settings.text)
             if not path.exists():
                 raise UsageError(f"there is no transcript file or folder {path}")
             return path
@@ -70,11 +67,11 @@ class Given:
 
     @cached_property
     def index(self) -> AudioIndex:
-        """The audio files. UsageError where there is no folder."""
+        """The audio files. Raises UsageError if there is no folder."""
         return AudioIndex(self.audio_folder(), self.settings.ext, self.source)
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
-        """Files below the audio folder with one of `endings` (lower case), as `source` opens them; sorted."""
+        """List files of the audio folder with one of `endings` (lower case), sorted."""
         return scan(self.audio_folder(), endings)
 
     @property
@@ -84,7 +81,7 @@ class Given:
         return source_of(self.audio_folder(), cache, round(self.settings.cache_gb * 1e9))
 
     def audio_folder(self) -> Path:
-        """The folder; UsageError where there is none."""
+        """Return the folder. Raises UsageError if there is none."""
         if self.folder is None:
             raise UsageError(
                 f"there is no audio folder {self.settings.audio}, and it is no owner/name on the Hub"
@@ -92,7 +89,7 @@ class Given:
         return self.folder
 
     def transcript_file(self, form: str) -> Path:
-        """The file; UsageError where there is none, since the form `form` needs one."""
+        """Return the file. Raises UsageError if there is none, since the format `form` needs one."""
         if self.text_file is None:
             where = (
                 f"{self.text} is a folder" if self.text else f"{self.settings.audio} has none by a usual name"
@@ -102,10 +99,10 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Form:
-    """A form of corpus: its name for `--transcripts`, what it is known by, and how it is opened."""
+class Format:
+    """A corpus format: its name for `--transcripts`, how it is recognised, and how it is opened."""
 
     name: str
     known_by: str  # for the error that nothing fits
-    fits: Callable[[Given], bool]
-    open: Callable[[Given], Corpus]
+    fits: Callable[[CorpusProbe], bool]
+    open: Callable[[CorpusProbe], Corpus]

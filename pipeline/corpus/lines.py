@@ -1,7 +1,4 @@
-"""Lines of transcript files: UTF-8 with or without BOM, LF or CRLF.
-
-Knows encodings and line numbers; knows nothing of what the lines mean.
-"""
+"""Lines of transcript files: UTF-8 with or without BOM, LF or CRLF."""
 
 from __future__ import annotations
 
@@ -22,10 +19,11 @@ HEAD = 100  # lines that recognition looks at
 
 
 def read_lines(path: Path, shown: str | None = None) -> Iterator[tuple[str, str | Malformed]]:
-    """Each line that is not blank, without its end, with its place `file:line`; Malformed if not UTF-8.
+    """Yield each line that is not blank, without its end, with its position `file:line`.
 
-    `shown` is the file's name in places, its own by default. Only LF ends a line, so that a text may hold
-    U+2028 and the like. UsageError where the file cannot be read. A `.gz` is unpacked as it is read.
+    `shown` is the file's name in positions, its own by default. A line that is not UTF-8 is Malformed.
+    Only LF ends a line, so that a text may hold U+2028 and the like. A `.gz` is unpacked as it is read.
+    Raises UsageError if the file cannot be read.
     """
     shown = shown or path.name
     try:
@@ -47,7 +45,7 @@ def read_lines(path: Path, shown: str | None = None) -> Iterator[tuple[str, str 
 
 
 def open_text(path: Path) -> BinaryIO:
-    """A transcript file to read, unpacked where it is gzip."""
+    """Open a transcript file, unpacked if it is gzip."""
     if path.suffix != ".gz":
         return path.open("rb")
     packed = io.BytesIO(path.read_bytes()) if is_remote(path) else path
@@ -55,7 +53,10 @@ def open_text(path: Path) -> BinaryIO:
 
 
 def head(path: Path) -> list[str]:
-    """The first lines, for recognition. UsageError for a file that is in another encoding throughout."""
+    """Return the first lines, for recognition.
+
+    Raises UsageError for a file that is all in another encoding.
+    """
     with open_text(path) as file:
         if file.read(2) in UTF_16:
             raise UsageError(f"{path} is UTF-16; write it as UTF-8: iconv -f UTF-16 -t UTF-8")

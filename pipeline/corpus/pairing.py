@@ -1,14 +1,12 @@
 """A corpus whose audio lies in a folder: pairs transcript entries with files.
 
-Knows how entries get their id and their audio; knows no transcript format.
-
-The rule of ids: an id is made of the entry alone, never of what other entries or files there are. So it stays
-when the corpus grows, and a run that goes on finds its rows again.
+The rule of ids: an id is made of the entry alone, never of what other entries or files there are. So it
+stays when the corpus grows, and a run that goes on finds its rows again.
 - An entry with an id of its own keeps it.
 - Otherwise the id is the audio's name as the transcript gives it, without ending: `LJ001-0001`, or `b/001`
   where the transcript writes folders. An absolute path counts from the audio folder.
 - Transcripts spread over sub-folders give path-like ids (`jvs001/parallel100/VOICEACTRESS100_001`), since
-  names repeat there: `tree.py`, `sidecar.py`.
+  names repeat there: `per_folder.py`, `sidecar.py`.
 - A part of a recording adds its times in milliseconds: `talk-00001230-00004560`.
 Two entries that come to the same id are duplicates, which the planner rejects.
 """
@@ -89,5 +87,8 @@ class FolderCorpus:
 
 
 def milliseconds(seconds: float | None) -> str:
-    """Eight digits, so that ids sort by time; `end` where there is no limit."""
+    """Format seconds as eight digits of milliseconds, so that ids sort by time.
+
+    No limit is `end`.
+    """
     return "end" if seconds is None else f"{round(seconds * 1000):08d}"

@@ -1,13 +1,13 @@
-"""The forms of corpus there are, and which of them a folder has.
+"""The corpus formats there are, and which of them a folder has.
 
-To add one: a module with a `FORM`, and its row here. Knows nothing of what is in them.
+To add one: a module with a `FORMAT`, and its row here.
 """
 
 from __future__ import annotations
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus.entry import Corpus
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import (
     columns,
     csv,
@@ -24,41 +24,45 @@ from pipeline.corpus.formats import (
 )
 from pipeline.errors import UsageError
 
-FORMS: dict[str, Form] = {  # in the order in which they are tried: the more particular first
-    module.FORM.name: module.FORM
+FORMATS: dict[str, Format] = {  # in the order in which they are tried: the more particular first
+    module.FORMAT.name: module.FORMAT
     for module in (
         *(parquet, huggingface, webdataset, kaldi, lhotse, segments),
         *(jsonl, csv, ljspeech, columns, per_folder, sidecar),
     )
 }
 IN_FOLDERS = ("kaldi", "tree", "sidecar", "segments")  # forms whose transcripts are not one file
-CHOICES = ("auto", *FORMS)  # of --transcripts
+CHOICES = ("auto", *FORMATS)  # of --transcripts
 
 
 def open_corpus(settings: CorpusSettings) -> Corpus:
-    """The corpus that the settings name, in the form they name or the first that fits.
+    """Open the corpus that the settings name, in the format they name or the first that fits.
 
-    Lists the audio folder and reads the first lines of the transcripts. UsageError, one sentence, where there
-    is no such folder or file, or no form fits.
+    Lists the audio folder and reads the first lines of the transcripts. Raises UsageError, one sentence,
+    if there is no such folder or file, or no format fits.
     """
     if settings.audio is None:
         raise UsageError("no audio: give a folder of recordings, or a Hugging Face dataset")
     if settings.transcripts not in CHOICES:
         raise UsageError(f"--transcripts {settings.transcripts} is none of {', '.join(CHOICES)}")
     if settings.transcripts != "auto":
-        return FORMS[settings.transcripts].open(Given(settings, settings.transcripts not in IN_FOLDERS))
-    for given in [Given(settings), Given(settings, take_usual=False)][: 2 if settings.text is None else 1]:
-        for form in FORMS.values():
+        return FORMATS[settings.transcripts].open(
+            CorpusProbe(settings, settings.transcripts not in IN_FOLDERS)
+        )
+    for given in [CorpusProbe(settings), CorpusProbe(settings, take_usual=False)][
+        : 2 if settings.text is None else 1
+    ]:
+        for form in FORMATS.values():
             if form.fits(given):
                 return form.open(given)
-    raise UsageError(_nothing_fits(Given(settings)))
+    raise UsageError(_nothing_fits(CorpusProbe(settings)))
 
 
-def _nothing_fits(given: Given) -> str:
+def _nothing_fits(given: CorpusProbe) -> str:
     folder = given.audio_folder()
     if not given.index.locators:
         ending = given.settings.ext or ".wav, .flac, .mp3 or another audio ending"
         return f"no file in {folder} has the ending {ending}; give the folder of the recordings"
-    looked = "; ".join(f"{form.name}: {form.known_by}" for form in FORMS.values())
+    looked = "; ".join(f"{form.name}: {form.known_by}" for form in FORMATS.values())
     where = given.text or folder
     return f"no transcripts were recognised in {where} (looked for {looked}); choose one with --transcripts"

@@ -1,7 +1,4 @@
-"""Speakers that public corpora tell by the names of files and folders only.
-
-Knows naming schemes; reads nothing.
-"""
+"""Speakers that public corpora tell only by the names of files and folders."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ SCHEMES = (
 
 
 def speaker_of(path: str) -> str | None:
-    """The speaker that `path`, without its ending, tells by one of the schemes."""
+    """Return the speaker that `path`, without its ending, tells by one of the schemes."""
     for scheme in SCHEMES:
         if match := scheme.search(path):
             return match["speaker"]

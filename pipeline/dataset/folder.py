@@ -1,7 +1,4 @@
-"""The output folder: which settings made it, which of its shards are done.
-
-Knows the top of a dataset (`config.yaml`, `manifest/`) and nothing of how shards are made.
-"""
+"""The output folder: which settings made it, and which of its shards are done."""
 
 from __future__ import annotations
 
@@ -31,8 +28,11 @@ PLANNED = {  # reasons that planning finds again by itself, so that trying the c
 }
 
 
-def settle(root: Path, settings: Settings) -> Dataset:
-    """Write `config.yaml` on the first run; later UsageError unless the settings give the same results."""
+def open_or_init(root: Path, settings: Settings) -> Dataset:
+    """Open the dataset in `root`; the first run writes its `config.yaml`.
+
+    Raises UsageError if the settings would give other results than those that made it.
+    """
     path = root / "config.yaml"
     if not path.exists():
         if strangers := strangers_in(root):
@@ -49,7 +49,7 @@ def settle(root: Path, settings: Settings) -> Dataset:
 
 
 def strangers_in(root: Path) -> list[str]:
-    """What lies in a folder that should be new; hidden files, our locks among them, do not count."""
+    """List what lies in a folder that should be new; hidden files, our locks among them, do not count."""
     try:
         return [entry.name for entry in root.iterdir() if entry.name and not entry.name.startswith(".")]
     except FileNotFoundError:  # a store has no empty folders
@@ -67,7 +67,7 @@ def _differences(made_with: dict[str, Any], settings: Settings) -> str:
 
 
 def unfinished(dataset: Dataset, manifest: Manifest, *, retry_rejected: bool = False) -> list[ShardPlan]:
-    """Shards that are not done, or were made from other manifest rows than today's.
+    """Return shards that are not done, or were made from other manifest rows than today's.
 
     With `retry_rejected`, also those with rejections that another try may turn into rows.
     """

@@ -1,7 +1,7 @@
 """The manifest: every utterance of the corpus, one Parquet row each, in order, one row group a shard.
 
-`manifest/part-00000.parquet` begins the first plan; each time the corpus grows, parts are added and older
-ones stay as they are. A part's metadata lists its shards with a digest of their rows.
+`manifest/part-00000.parquet` begins the first plan; each time the corpus grows, chunks are added and older
+ones stay as they are. A chunk's metadata lists its shards with a digest of their rows.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class ShardPlan:
     group: int  # row group in that part
 
     def read(self) -> pa.Table:
-        """The rows, as `SCHEMA`."""
+        """Return the rows, as `SCHEMA`."""
         with self.part.open("rb") as file:
             return pq.ParquetFile(file).read_row_group(self.group)
 
 
 class Manifest:
-    """The parts of a dataset's manifest."""
+    """The chunks of a dataset's manifest."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -75,7 +75,10 @@ class Manifest:
         self.rows = first_row
 
     def append(self, groups: Iterable[list[Row]]) -> None:
-        """Write rows as new parts, a shard for each list. A UsageError of `groups` leaves no new part."""
+        """Write rows as new chunks, a shard for each list.
+
+        A UsageError raised by `groups` leaves no new chunk.
+        """
         rest = iter(groups)
         written: list[Path] = []
         try:
@@ -90,12 +93,12 @@ class Manifest:
         return self.folder / f"part-{number:05d}.parquet"
 
     def read_rows(self) -> Iterator[Row]:
-        """Every row, a shard in memory at a time."""
+        """Yield every row, a shard in memory at a time."""
         for shard in self.shards:
             yield from shard.read().to_pylist()
 
     def columns_without_values(self, columns: Iterable[str]) -> list[str]:
-        """Those of `columns` in which every row is null, by the parts' own counts."""
+        """Return those of `columns` in which every row is null, by the chunks' own counts."""
         nulls = dict.fromkeys(columns, 0)
         for part in self.parts:
             metadata = _metadata(part)
@@ -106,7 +109,7 @@ class Manifest:
         return [name for name, count in nulls.items() if count == self.rows]
 
     def replace_rows(self, changes: Mapping[int, Row]) -> None:
-        """Rewrite the parts that hold the rows numbered in `changes`."""
+        """Rewrite the chunks that hold the rows numbered in `changes`."""
         for part in self.parts:
             shards = [shard for shard in self.shards if shard.part == part]
             if any(
@@ -116,7 +119,7 @@ class Manifest:
 
 
 def write_part(path: Path, groups: Iterable[list[Row]]) -> bool:
-    """Write rows as a part, a row group for each list. False, and no file, when there are none."""
+    """Write rows as a chunk, a row group for each list; False, and no file, if there are none."""
     groups = iter(groups)
     first = next(groups, None)
     if first is None:
@@ -132,7 +135,7 @@ def write_part(path: Path, groups: Iterable[list[Row]]) -> bool:
 
 
 def digest(table: pa.Table) -> str:
-    """16 hex digits over all values of some manifest rows."""
+    """Return 16 hex digits over all values of some manifest rows."""
     return hashlib.sha256(json.dumps(table.to_pydict(), ensure_ascii=False).encode()).hexdigest()[:16]
 
 

@@ -14,15 +14,15 @@ import yaml
 from pipeline.dataset import rows
 from pipeline.dataset.state import ShardFiles, State
 from pipeline.errors import UsageError
-from pipeline.storage.paths import local, place, texts
+from pipeline.storage.paths import local, resolve_path, texts
 
 
 class Dataset:
     """A dataset folder, finished or under way, to read: its settings, shards, rows and rejections."""
 
     def __init__(self, root: Path | str) -> None:
-        """UsageError when `root` is no dataset of this pipeline."""
-        self.root = place(root)
+        """Open `root`, a path or URL. Raises UsageError if it is no dataset of this pipeline."""
+        self.root = resolve_path(root)
         try:
             content = yaml.safe_load((self.root / "config.yaml").read_text(encoding="utf-8"))
             self.settings: dict[str, Any] = content["settings"]
@@ -36,36 +36,36 @@ class Dataset:
         self._writer = ""
 
     def files(self, shard: int) -> ShardFiles:
-        """Where shard number `shard` lies."""
+        """Return where shard number `shard` lies."""
         return ShardFiles(self.root, self.split, self.form, shard, self._writer)
 
     def written_by(self, writer: str) -> Dataset:
-        """The same dataset for one of several writers; see `files.replacing`."""
+        """Return the same dataset for one of several writers; see `files.replacing`."""
         same = copy.copy(self)
         same._writer = writer
         return same
 
     def at(self, root: Path) -> Dataset:
-        """The same dataset, its folder named in another way."""
+        """Return the same dataset under another path."""
         same = copy.copy(self)
         same.root = root
         return same
 
     def states(self) -> list[State]:
-        """States of the finished shards, in order."""
+        """Read the states of the finished shards, in order."""
         contents = texts(self.root / "state", f"{self.split}-*.json")
         found = [State(**json.loads(content)) for content in contents]
         return sorted(found, key=lambda state: state.shard)
 
     def table(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Rows of one finished shard, in manifest order: all its columns (of `rows.SCHEMA`), or `columns`."""
+        """Read one finished shard in manifest order: all its columns (of `rows.SCHEMA`), or `columns`."""
         state = self.files(shard).read_state()
         if state is None:
             raise UsageError(f"shard {shard} of {self.root} is not finished: run create_dataset.py again")
         return self._read(state, columns)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Rows of every finished shard, a table a shard, one in memory at a time."""
+        """Yield a table for each finished shard, one in memory at a time."""
         for state in self.states():
             yield self._read(state, columns)
 
@@ -74,7 +74,7 @@ class Dataset:
             return rows.read(path, self.form, columns or state.columns)
 
     def rejections(self) -> Iterator[dict[str, str]]:
-        """Rejected utterances of every finished shard: id, audio, reason, detail."""
+        """Yield rejected utterances of every finished shard: id, audio, reason, detail."""
         for state in self.states():
             with self.files(state.shard).rejected.open(encoding="utf-8") as file:
                 yield from map(json.loads, file)

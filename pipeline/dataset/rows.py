@@ -1,4 +1,4 @@
-"""What a row of the dataset is, and its three file formats. Knows nothing of shards, state or folders."""
+"""The rows of a dataset: their schema, and its three file formats."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ JSON_BLOCK = 1 << 26  # bytes of JSONL parsed at a time; a row must fit
 
 
 def schema(columns: Sequence[str]) -> pa.Schema:
-    """The fields of `SCHEMA` named in `columns`, in its order."""
+    """Return the fields of `SCHEMA` named in `columns`, in its order."""
     return pa.schema([field for field in SCHEMA if field.name in columns])
 
 

@@ -17,7 +17,7 @@ COLUMNS = ("text", "code")
 
 
 def parts_folder(output: Path) -> Path:
-    """Where the dataset behind a single file lies."""
+    """Return where the dataset behind a single file lies."""
     return output.with_name(f"{output.name}.parts")
 
 

@@ -61,7 +61,7 @@ class ShardFiles:
         return self.root / "state" / f"{self.name}.json"
 
     def read_state(self) -> State | None:
-        """The state, or None when the shard is not done."""
+        """Return the state, or None when the shard is not done."""
         try:
             return State(**json.loads(self.state.read_text()))
         except FileNotFoundError:

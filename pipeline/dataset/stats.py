@@ -1,7 +1,4 @@
-"""Totals and distributions of a dataset, kept per shard and added up: no pass over the rows at the end.
-
-Knows tables and states, not folders.
-"""
+"""Totals and distributions of a dataset, kept per shard and added up: no pass over the rows at the end."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ CHARS_BIN = 20  # characters a bin of the text length distribution
 
 
 def distributions(table: pa.Table) -> dict[str, dict[str, float]]:
-    """How the rows of a shard are distributed.
+    """Count how the rows of a shard are distributed.
 
     `duration`: rows by whole seconds; `chars`: rows by text length, each bin named by its lower bound;
     `sample_rate`: rows by Hz; `speaker`, `language`: seconds by name.
@@ -45,7 +42,7 @@ def _counts(values: pa.ChunkedArray) -> dict[str, float]:
 
 
 def totals(states: Iterable[State]) -> dict[str, Any]:
-    """What `stats.json` says: counts, hours, rejections by reason, distributions, throughput by stage."""
+    """Return what `stats.json` says: counts, hours, rejections, distributions, throughput by stage."""
     total: defaultdict[str, float] = defaultdict(float)
     reasons: defaultdict[str, int] = defaultdict(int)
     timings: defaultdict[str, float] = defaultdict(float)

@@ -1,7 +1,7 @@
-"""A dataset to the files that one training program reads: complete or absent, the same bytes every time.
+"""Writes a dataset as the files that one training program reads: complete or absent, always the same bytes.
 
-Shards stream through: rows are tokenised, dealt to train or validation, and appended. A row that is too
-long with its prompt is listed in `left_out.jsonl` and never cut, for cutting loses the end marker, and then
+Shards stream through: rows are tokenised, assigned to train or validation, and appended. A row that is too
+long with its prompt is listed in `left_out.jsonl` and never cut: cutting loses the end marker, and then
 nothing teaches the model to stop.
 """
 
@@ -33,7 +33,7 @@ RECORD = "export.json"  # what was asked for, and what came of it
 
 
 class Writer(Protocol):
-    """Takes samples, a shard's at a time, and files them by split."""
+    """Takes samples, a shard's at a time, and writes them by split."""
 
     def write(self, split: str, samples: Samples) -> None:
         """Append samples, at least one."""
@@ -102,8 +102,9 @@ def export(
 ) -> Outcome:
     """Write `dataset` for the program `name` (see `FORMATS`) to `folder`, which is replaced as a whole.
 
-    `columns` are those that `is_validation` looks at; `asked` is what else makes a difference (seed, date and
-    so on). When `folder` holds just that already, nothing is done. UsageError when it holds other things.
+    `columns` are those that `is_validation` looks at; `asked` is what else makes a difference (seed, date
+    and so on). If `folder` holds just that already, nothing is done. Raises UsageError if it holds other
+    things.
     """
     request = {
         **asked,
@@ -129,7 +130,7 @@ def export(
 
 
 class _Filing:
-    """Files one lot of rows after the other, and counts."""
+    """Writes one lot of rows after the other, and counts."""
 
     def __init__(
         self, form: Format, prompts: PromptFormat, is_validation: IsValidation, max_length: int
@@ -142,7 +143,7 @@ class _Filing:
         self._max_length = max_length
 
     def write(self, table: pa.Table, writer: Writer) -> list[LeftOut]:
-        """Write what fits; returns what does not."""
+        """Write what fits and return what does not."""
         samples = tokenise(table, self._prompts)
         fits, losses = fitting(samples, self._prompts, self.form.extra, self._max_length)
         held = self._is_validation(table)
@@ -155,7 +156,7 @@ class _Filing:
 
 
 def _lots(dataset: Dataset, columns: tuple[str, ...]) -> Iterator[pa.Table]:
-    """The finished rows, at most `ROWS_PER_LOT` at a time."""
+    """Yield the finished rows, at most `ROWS_PER_LOT` at a time."""
     for state in dataset.states():
         table = dataset.table(state.shard, [name for name in columns if name in state.columns])
         for start in range(0, len(table), ROWS_PER_LOT):

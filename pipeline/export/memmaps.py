@@ -87,6 +87,6 @@ class ShardedWriter(MemmapWriter):
 
 
 def code_tokens(samples: Samples, prompts: PromptFormat) -> Ragged:
-    """The codes as token ids, int32."""
+    """Return the codes as token ids, int32."""
     ids = prompts.layout.code_ids.astype(np.int32)[samples.codes.values]
     return Ragged(ids, samples.codes.lengths)

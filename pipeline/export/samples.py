@@ -1,4 +1,4 @@
-"""A shard's rows as training samples: texts and codes in token ids, and which of them fit."""
+"""Turns a shard's rows into training samples: texts and codes as token ids, and which of them fit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Samples:
         return len(self.ids)
 
     def keep(self, mask: np.ndarray) -> Samples:
-        """The rows where `mask`, bool of shape (rows,), is true."""
+        """Return the rows where `mask`, bool of shape (rows,), is true."""
         return Samples(self.ids[mask], self.texts[mask], self.text_ids.keep(mask), self.codes.keep(mask))
 
 
@@ -60,7 +60,7 @@ def open_prompts(name: str, codebook_size: int, date: str) -> PromptFormat:
 
 
 def tokenise(table: pa.Table, prompts: PromptFormat) -> Samples:
-    """Rows of a shard (`COLUMNS`) as samples."""
+    """Tokenise rows of a shard (`COLUMNS`)."""
     texts, text_ids = prompts.encode(table["text"].to_pylist())
     return Samples(
         ids=_objects(table["id"].to_pylist()),
@@ -73,7 +73,7 @@ def tokenise(table: pa.Table, prompts: PromptFormat) -> Samples:
 def fitting(
     samples: Samples, prompts: PromptFormat, extra: int, max_length: int
 ) -> tuple[np.ndarray, list[LeftOut]]:
-    """Which rows can be trained on, bool (rows,), and why the others cannot.
+    """Return which rows can be trained on, bool (rows,), and why the others cannot.
 
     A row counts with its whole conversation, and `extra` tokens for what a trainer adds to that.
     """

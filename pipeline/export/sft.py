@@ -64,7 +64,7 @@ class SftWriter:
 
 
 def id_table(samples: Samples, prompts: PromptFormat) -> pa.Table:
-    """Columns input_ids (int32), labels (int32) and attention_mask (int8), lists of equal length a row."""
+    """Return columns input_ids, labels (int32) and attention_mask (int8), lists of equal length a row."""
     layout, rows = prompts.layout, len(samples)
     prompt = joined(
         [
@@ -87,7 +87,7 @@ def id_table(samples: Samples, prompts: PromptFormat) -> pa.Table:
 
 
 def message_table(samples: Samples, prompts: PromptFormat) -> pa.Table:
-    """One column, messages: the user's and the assistant's turn, for trainers that apply the template."""
+    """Return one column, messages: the turns of user and assistant, for trainers that apply the template."""
     layout, name = prompts.layout, prompts.tokenizer.convert_ids_to_tokens
     spelled = pa.array(name(layout.code_ids.tolist()))
     offsets = pa.array(samples.codes.offsets(), pa.int64())

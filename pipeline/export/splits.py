@@ -17,12 +17,15 @@ IsValidation = Callable[[pa.Table], np.ndarray]  # rows of a shard -> bool (rows
 
 
 def nothing(table: pa.Table) -> np.ndarray:
-    """No validation set."""
+    """Leave no row for validation."""
     return np.zeros(len(table), bool)
 
 
 def by_seed(share: float, seed: int) -> IsValidation:
-    """About `share` of the rows, each by a hash of its id: rows stay on their side when the corpus grows."""
+    """Choose about `share` of the rows, each by a hash of its id.
+
+    Rows keep their split when the corpus grows.
+    """
 
     def chosen(table: pa.Table) -> np.ndarray:
         ids = table["id"].to_pylist()
@@ -32,9 +35,9 @@ def by_seed(share: float, seed: int) -> IsValidation:
 
 
 def by_speaker(share: float, seed: int, states: Iterable[State]) -> IsValidation:
-    """All that some speakers say: so many, in an order drawn by `seed`, as make `share` of the hours.
+    """Choose whole speakers, in an order drawn by `seed`, until they make `share` of the hours.
 
-    UsageError without at least two speakers, one for each side.
+    Raises UsageError without at least two speakers, one for each side.
     """
     seconds: defaultdict[str, float] = defaultdict(float)
     for state in states:
@@ -61,7 +64,10 @@ def by_speaker(share: float, seed: int, states: Iterable[State]) -> IsValidation
 
 
 def by_id(path: Path) -> IsValidation:
-    """The rows whose ids a text file names, one a line. UsageError when it cannot be read or names none."""
+    """Choose the rows whose ids a text file names, one a line.
+
+    Raises UsageError if it cannot be read or names none.
+    """
     try:
         named = {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()}
     except OSError as error:
@@ -76,6 +82,6 @@ def by_id(path: Path) -> IsValidation:
 
 
 def _chance(seed: int, name: str) -> float:
-    """A number from 0 up to 1 that `seed` and `name` determine, on any machine."""
+    """Return a number from 0 up to 1 that `seed` and `name` determine, on any machine."""
     digest = hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

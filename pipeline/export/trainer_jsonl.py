@@ -1,8 +1,8 @@
-"""`{"text": …, "code": […]}` a line: what llasa-trainer reads. It makes its prompts itself when it loads.
+"""Writes `{"text": …, "code": […]}` lines for llasa-trainer, which makes its prompts itself when it loads.
 
 Its prompt differs from the chat template's by a line break after `<|SPEECH_GENERATION_START|>`, and its
-trainer adds a second begin-of-text: two tokens more.
-https://github.com/laksjdjf/llasa-trainer (modules/llasa_utils.py)
+trainer adds a second begin-of-text: two tokens more. https://github.com/laksjdjf/llasa-trainer
+(modules/llasa_utils.py)
 """
 
 from __future__ import annotations

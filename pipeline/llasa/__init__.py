@@ -1,1 +1,1 @@
-"""PLACEHOLDER"""
+"""LLASA inference: prompts, generation, streaming audio."""

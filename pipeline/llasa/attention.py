@@ -1,8 +1,8 @@
 """Attention over preallocated slots: the cache layer that `transformers` models write to, and how it is read.
 
 Each row of a batch stands at its own position: prompts are padded at the end, never attended to there, and
-what padding left in the cache is overwritten as the row goes on. So no row knows how long the others are.
-Knows tensors only: nothing of tokens or codes.
+what padding left in the cache is overwritten as the row goes on. So no row depends on how long the others
+are.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class SlotLayer(CacheLayerMixin):
     def update(
         self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
-        """Write the new states, (rows, heads, tokens, head size); returns all that the tokens may read."""
+        """Write the new states, (rows, heads, tokens, head size), and return all that the tokens may read."""
         rows, _, tokens, _ = key_states.shape
         if tokens > 1:
             self.keys[:rows, :, :tokens] = key_states
@@ -60,14 +60,14 @@ class SlotLayer(CacheLayerMixin):
         return self.keys[:rows, :, : self.window], self.values[:rows, :, : self.window]
 
     def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        """Nothing: the tensors were made at once."""
+        """Do nothing: the tensors were made at once."""
 
     def get_seq_length(self) -> int:
-        """0: positions are given with each call, not counted here."""
+        """Return 0: positions are given with each call, not counted here."""
         return 0
 
     def get_max_length(self) -> int:
-        """Positions a slot has."""
+        """Return the positions that a slot has."""
         return int(self.keys.shape[2])
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
@@ -89,8 +89,8 @@ class SlotCache(Cache):
         self.slots, self.length, self.window = slots, length, length
         self._slot_layers = slots_of_layers
 
-    def aim(self, positions: Tensor, window: int) -> None:
-        """Where the next decode steps write, int64 (rows,), and how many positions they read."""
+    def set_positions(self, positions: Tensor, window: int) -> None:
+        """Set where the next decode steps write, int64 (rows,), and how many positions they read."""
         self.window = window
         for layer in self._slot_layers:
             layer.positions, layer.window = positions, window
@@ -105,10 +105,12 @@ def attend(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Scaled dot-product attention, as `transformers` calls it; query (rows, heads, tokens, head size).
+    """Compute scaled dot-product attention as `transformers` calls it.
 
-    In a decode step the query heads that share a key head are laid along the token axis, so that grouped keys
-    are read once and not copied for each head.
+    `query` is (rows, heads, tokens, head size).
+
+    In a decode step the query heads that share a key head are laid along the token axis, so that grouped
+    keys are read once and not copied for each head.
     """
     rows, heads, tokens, size = query.shape
     if tokens > 1:
@@ -132,7 +134,7 @@ def attend_flash(
     lengths: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """The same by FlashAttention, which reads only `lengths`, int64 (rows,), positions of each row's slot."""
+    """Attend by FlashAttention, which reads only `lengths`, int64 (rows,), of each row's slot."""
     query, key, value = (tensor.transpose(1, 2) for tensor in (query, key, value))
     if lengths is None:
         lengths = torch.full((query.shape[0],), query.shape[1], device=query.device)
@@ -155,8 +157,9 @@ def _(query: Tensor, key: Tensor, value: Tensor, lengths: Tensor, scaling: float
 
 
 def use(model: Any, implementation: str) -> None:
-    """Make a model attend by SDPA or FLASH. MissingPackage when FlashAttention is asked for and not
-    installed.
+    """Make a model attend by SDPA or FLASH.
+
+    Raises MissingPackage if FlashAttention is asked for and not installed.
     """
     if implementation == FLASH and not flash_is_installed():
         raise MissingPackage("flash-attn", "flash", "--attn flash")
@@ -167,7 +170,7 @@ def use(model: Any, implementation: str) -> None:
 
 
 def flash_is_installed() -> bool:
-    """Whether the package flash-attn can be imported."""
+    """Return whether the package flash-attn can be imported."""
     from importlib.util import find_spec
 
     return find_spec("flash_attn") is not None

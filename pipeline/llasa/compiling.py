@@ -1,7 +1,4 @@
-"""Turning the decode step into compiled code, and where that is kept.
-
-Knows `torch.compile`; nothing of what is compiled.
-"""
+"""Compiles the decode step."""
 
 from __future__ import annotations
 
@@ -20,15 +17,15 @@ VARIANTS = 128
 
 
 def as_it_is(step: Step) -> Step:
-    """The step, not compiled."""
+    """Return the step uncompiled."""
     return step
 
 
 def compiled(step: Step, *, device: torch.device, backend: str | None = None) -> Step:
-    """The step compiled whole, with fixed shapes; on CUDA replayed as a graph.
+    """Return the step compiled whole, with fixed shapes; on CUDA replayed as a graph.
 
-    The first call with a batch size, window and way of sampling compiles it; later ones, and later processes,
-    find it in the cache folder. UsageError on a CPU without a C++ compiler.
+    The first call with a batch size, window and way of sampling compiles it; later ones, and later
+    processes, find it in the cache folder. Raises UsageError on a CPU without a C++ compiler.
     """
     import torch
 

@@ -1,8 +1,7 @@
 """The decode loop: prompts in, speech codes out, one step a code for a whole batch of requests.
 
 A step runs the model, scores the legal tokens only, chooses, and writes the result in place, so that it can
-be compiled whole and repeated without the CPU knowing what was chosen. Knows token ids; nothing of text or
-audio.
+be compiled whole and repeated without the CPU learning what was chosen.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ STEPS_BETWEEN_CHECKS = (
     16  # on a device that works ahead of the CPU, looking whether all is said makes it wait
 )
 
-Step = Callable[["Slots", int], None]
+Step = Callable[["BatchState", int], None]
 
 
 @dataclass
-class Slots:
-    """What one batch of `rows` requests is at, in tensors that keep their place from batch to batch.
+class BatchState:
+    """The state of a batch of `rows` requests, in tensors that keep their place from batch to batch.
 
     Tokens are counted as rows of the legal part of the output layer: code c is c, END is the last.
     """
@@ -47,8 +46,8 @@ class Slots:
     controls: Controls
 
     @classmethod
-    def allocate(cls, rows: int, length: int, legal: int, device: torch.device) -> Slots:
-        """Tensors for `rows` requests of up to `length` codes."""
+    def allocate(cls, rows: int, length: int, legal: int, device: torch.device) -> BatchState:
+        """Allocate tensors for `rows` requests of up to `length` codes."""
 
         def zeros(*shape: int, dtype: torch.dtype = torch.int64) -> Tensor:
             tensor = torch.zeros(*shape, dtype=dtype, device=device)
@@ -84,7 +83,7 @@ class Decoder:
         length: int = 2048,
         compiler: Callable[[Step], Step],
     ) -> None:
-        """`compiler` takes the decode step and returns what is run: itself, or compiled."""
+        """Allocate the cache; `compiler` takes the decode step and returns what is run instead."""
         self.model, self.layout, self.length, self.slots = model, layout, length, slots
         head = model.get_output_embeddings()
         self.device: torch.device = head.weight.device
@@ -94,13 +93,14 @@ class Decoder:
         self.legal: Tensor = head.weight.detach()[self.token_ids].clone()
         self.bias: Tensor | None = None if head.bias is None else head.bias.detach()[self.token_ids].clone()
         self.cache = attention.SlotCache(model, slots, length)
-        self.batches: dict[int, Slots] = {}
+        self.batches: dict[int, BatchState] = {}
         self.run_step = compiler(self._step)
 
     @torch.inference_mode()
     def start(self, prompts: Sequence[Sequence[int]], settings: Sequence[Sampling]) -> Session:
-        """Read the prompts and choose the first code of each. UsageError when one leaves no room for
-        speech.
+        """Read the prompts and choose the first code of each.
+
+        Raises UsageError if one leaves no room for speech.
         """
         longest = max(map(len, prompts))
         if longest >= self.length:
@@ -111,7 +111,7 @@ class Decoder:
         rows = min(self.slots, 1 << (len(prompts) - 1).bit_length())
         slots = self.batches.get(rows)
         if slots is None:
-            slots = Slots.allocate(rows, self.length, self.end + 1, self.device)
+            slots = BatchState.allocate(rows, self.length, self.end + 1, self.device)
             self.batches[rows] = slots
         limits = [
             min(one.max_codes, self.length - len(ids)) for one, ids in zip(seeded, prompts, strict=True)
@@ -128,7 +128,7 @@ class Decoder:
         for window in sorted({*(one for one in WINDOWS if one < self.length), self.length}):
             session.step_within(window)
 
-    def _fill(self, slots: Slots, settings: Sequence[Sampling], limits: Sequence[int]) -> None:
+    def _fill(self, slots: BatchState, settings: Sequence[Sampling], limits: Sequence[int]) -> None:
         slots.step.zero_()
         slots.seen.zero_()
         slots.finished.fill_(True)  # rows without a request have nothing to say
@@ -139,7 +139,7 @@ class Decoder:
         table = torch.stack([uniforms(one.seed or 0, longest) for one in settings])
         slots.uniform[: len(settings), :longest] = table.to(self.device)
 
-    def _prefill(self, slots: Slots, prompts: Sequence[Sequence[int]], candidates: int) -> None:
+    def _prefill(self, slots: BatchState, prompts: Sequence[Sequence[int]], candidates: int) -> None:
         lengths = torch.tensor([len(ids) for ids in prompts])
         padded = torch.zeros(len(prompts), int(lengths.max()), dtype=torch.int64)
         for row, ids in enumerate(prompts):
@@ -154,7 +154,7 @@ class Decoder:
         unused = last.new_zeros(slots.rows - len(prompts), last.shape[1])
         self._say(slots, torch.cat([last, unused]), candidates)
 
-    def _step(self, slots: Slots, candidates: int) -> None:
+    def _step(self, slots: BatchState, candidates: int) -> None:
         ahead = torch.arange(self.cache.window, device=self.device)
         hidden = self.model.model(
             input_ids=self.token_ids[slots.chosen].unsqueeze(1),
@@ -168,7 +168,7 @@ class Decoder:
         slots.positions.copy_((slots.positions + 1).clamp(max=self.length - 1))
         self._say(slots, hidden, candidates)
 
-    def _say(self, slots: Slots, hidden: Tensor, candidates: int) -> None:
+    def _say(self, slots: BatchState, hidden: Tensor, candidates: int) -> None:
         """Choose a token of each row from its last hidden state, (rows, hidden size), and note it."""
         hidden = hidden.to(self.device)
         scores = torch.nn.functional.linear(hidden, self.legal, self.bias).float()
@@ -185,12 +185,12 @@ class Decoder:
 
 
 class Session:
-    """A batch under way. Only one at a time: it holds the decoder's slots until the next `start`."""
+    """A batch under way; it holds the decoder's slots until the next `start`."""
 
     def __init__(
         self,
         decoder: Decoder,
-        slots: Slots,
+        slots: BatchState,
         limits: Sequence[int],
         longest: int,
         candidates: int,
@@ -204,20 +204,20 @@ class Session:
 
     @torch.inference_mode()
     def advance(self, steps: int) -> bool:
-        """Up to `steps` more codes a row. True when there is nothing more to say."""
+        """Generate up to `steps` more codes a row; True if there is nothing more to say."""
         for _ in range(min(steps, max(self.limits) - self.steps)):
             self.step_within(self._window())
         return self.steps >= max(self.limits) or bool(self._slots.finished.all())
 
     def step_within(self, window: int) -> None:
-        """One step, reading the first `window` positions of the cache."""
-        self._decoder.cache.aim(self._slots.positions, window)
+        """Take one step, reading the first `window` positions of the cache."""
+        self._decoder.cache.set_positions(self._slots.positions, window)
         self._decoder.run_step(self._slots, self._candidates)
         self._position += 1
         self.steps += 1
 
     def codes(self) -> list[np.ndarray]:
-        """What each request has said so far, uint16 of shape (codes,), in one transfer from the device."""
+        """Return each request's codes so far, uint16 (codes,), in one transfer from the device."""
         written = self._slots.written[: len(self.limits), : self.steps].cpu().numpy()
         return cut_at_end(written, self._decoder.end, self.limits)
 
@@ -227,7 +227,7 @@ class Session:
 
 
 def cut_at_end(written: np.ndarray, end: int, limits: Sequence[int]) -> list[np.ndarray]:
-    """Rows of int64 (rows, steps) up to the first `end`, each at most its limit long, as uint16."""
+    """Cut rows of int64 (rows, steps) at the first `end` and at their limits, as uint16."""
     ended = written == end
     lengths = np.where(ended.any(1), ended.argmax(1), written.shape[1])
     lengths = np.minimum(lengths, np.asarray(limits))

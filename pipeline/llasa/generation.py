@@ -1,7 +1,4 @@
-"""Prompts to speech codes, whoever computes them: what a generator is, and the one that runs here.
-
-Knows batches and when to look at what was said; the arithmetic is in decoder.py.
-"""
+"""Prompts to speech codes, whoever computes them: what a generator is, and the one that runs here."""
 
 from __future__ import annotations
 
@@ -35,9 +32,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Spoken:
-    """The codes of a request, uint16 (n,), whether the model ended by itself, and the seed that gives it
-    again.
-    """
+    """A request's codes, uint16 (n,), whether the model ended by itself, and the seed that repeats it."""
 
     codes: np.ndarray
     ended: bool
@@ -50,15 +45,15 @@ class Generator(Protocol):
     max_tokens: int  # of prompt and speech together
 
     def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> list[Spoken]:
-        """The speech of each request, in their order."""
+        """Return the speech of each request, in their order."""
         ...
 
     def stream(self, request: Request, watch: Watch | None = None) -> Iterator[np.ndarray]:
-        """The codes of one request, in pieces, as they come."""
+        """Yield the codes of one request, in pieces, as they come."""
         ...
 
     def warm_up(self, request: Request) -> None:
-        """Do now what the first request like this one would wait for."""
+        """Compile before the first request."""
         ...
 
 
@@ -66,9 +61,7 @@ class LocalGenerator:
     """Generates on this machine, one batch at a time."""
 
     def __init__(self, loaded: Loaded, *, batch: int, max_tokens: int, compile: bool) -> None:
-        """`loaded`: see loading.load. The cache for `batch` requests of `max_tokens` is allocated here,
-        once.
-        """
+        """Allocate the cache once, for `batch` requests of `max_tokens`; `loaded`: see loading.load."""
         from pipeline.llasa import compiling
         from pipeline.llasa.decoder import STEPS_BETWEEN_CHECKS, Decoder
 
@@ -87,9 +80,7 @@ class LocalGenerator:
         self._lock = threading.Lock()
 
     def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> list[Spoken]:
-        """See `Generator`. Requests of similar length go together, for a batch takes as long as its
-        longest.
-        """
+        """See `Generator`; requests of similar length share a batch."""
         order = sorted(range(len(requests)), key=lambda i: (len(requests[i].prompt), i))
         slots = self.decoder.slots
         spoken: dict[int, Spoken] = {}
@@ -120,7 +111,7 @@ class LocalGenerator:
                 done = done or (watch is not None and not watch(heard))
 
     def warm_up(self, request: Request) -> None:
-        """See `Generator`: compiles the decode step, where it is to be compiled."""
+        """See `Generator`: compiles the decode step, if it is to be compiled."""
         with self._lock:
             self.decoder.warm_up(request.prompt, request.sampling)
 
@@ -138,5 +129,5 @@ class LocalGenerator:
 
 
 def with_seeds(requests: Sequence[Request]) -> list[Request]:
-    """The requests with seeds drawn where they have none, so that what is reported can be repeated."""
+    """Return the requests with seeds drawn where they have none, so that what is reported can be repeated."""
     return [replace(one, sampling=one.sampling.seeded()) for one in requests]

@@ -1,7 +1,7 @@
 """From codes to sound in pieces that join without clicks: for streaming, and for speech of any length.
 
-Knows a codec only by its `decode`. A codec's decoder looks some way to both sides, so a piece is decoded with
-its neighbours, and where two decodings meet, one fades into the other over codes that both of them hold.
+A codec's decoder looks some way to both sides, so a piece is decoded with its neighbours, and where two
+decodings meet, one fades into the other over codes that both of them hold.
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ class SpeechCodec(Protocol):
     codebook_size: int
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
-        """Waveforms to the codes of each clip."""
+        """Encode waveforms to the codes of each clip."""
         ...
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Codes of each clip to its waveform."""
+        """Decode codes of each clip to its waveform."""
         ...
 
 
 class StreamDecoder:
-    """Takes codes as they come, gives the sound that is certain. `prefix`: codes before, not to be heard."""
+    """Takes codes as they come and gives the sound that is certain.
+
+    `prefix`: codes before, not to be heard.
+    """
 
     def __init__(self, codec: SpeechCodec, prefix: np.ndarray | None = None, context: int = CONTEXT) -> None:
         self._codec, self._context = codec, context
@@ -49,7 +52,7 @@ class StreamDecoder:
         self._tail = np.empty(0, np.float32)  # how the last decoding went on past what was given out
 
     def push(self, codes: np.ndarray, *, final: bool = False) -> np.ndarray:
-        """Add codes, (n,); returns the next samples, float32, all the rest when `final`."""
+        """Add codes, (n,), and return the next samples, float32; all the rest if `final`."""
         self._codes = np.concatenate([self._codes, codes.astype(np.uint16)])
         ready = len(self._codes) if final else len(self._codes) - AHEAD
         if ready <= self._heard:
@@ -77,10 +80,10 @@ class StreamDecoder:
 
 
 def decode_joined(codec: SpeechCodec, codes: np.ndarray, prefix: np.ndarray | None = None) -> np.ndarray:
-    """All codes as one waveform, float32 of shape (len(codes) * samples a code,), without the prefix's sound.
+    """Decode all codes to float32 (len(codes) * samples a code,), without the prefix's sound.
 
-    Sentences generated one after another are joined as codes and decoded as one, so there is no seam at all;
-    past `WHOLE` codes the pieces overlap.
+    Sentences generated one after another are joined as codes and decoded as one, so there is no seam at
+    all; past `WHOLE` codes the pieces overlap.
     """
     if len(codes) == 0:
         return np.empty(0, np.float32)

@@ -1,7 +1,6 @@
-"""From a name to a LLASA model ready to speak: LoRA folder, full model or Hugging Face id; precision and
-device.
+"""Loads a LLASA model ready to speak: LoRA folder, full model or Hugging Face id; precision and device.
 
-Knows checkpoints and devices; nothing of prompts or generation. What a user can mend is said in one sentence.
+Every failure that a user can mend is one sentence.
 """
 
 from __future__ import annotations
@@ -58,8 +57,9 @@ class Loaded:
 
 
 def load(settings: ModelSettings, codebook_size: int) -> Loaded:
-    """Load the model `settings.name`. UsageError when it is not there or lacks tokens for the codec's
-    codes.
+    """Load the model `settings.name`.
+
+    Raises UsageError if it is not there or lacks tokens for the codec's codes.
     """
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.bf16, device)
@@ -77,14 +77,12 @@ def load(settings: ModelSettings, codebook_size: int) -> Loaded:
 
 
 def sample_model() -> str:
-    """The model that speaks when none is named."""
+    """Return the model that speaks if none is named."""
     return next((name for name in SAMPLES if (REPOSITORY / name / "config.json").is_file()), SAMPLES[-1])
 
 
 def pick_dtype(bf16: bool, device: torch.device) -> torch.dtype:
-    """float32 unless `bf16` is asked for; then bf16, fp16 or float32, the first that the device computes
-    in.
-    """
+    """Return float32 unless `bf16`; then bf16, fp16 or float32, the first that the device computes in."""
     if not bf16:
         return torch.float32
     if device.type == "cuda":
@@ -98,7 +96,7 @@ def pick_dtype(bf16: bool, device: torch.device) -> torch.dtype:
 
 
 def pick_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
-    """FlashAttention where it is asked for, or where it is installed and can run; else SDPA."""
+    """Return FlashAttention if it is asked for, or installed and able to run; else SDPA."""
     can = device.type == "cuda" and dtype != torch.float32
     if wanted == "flash" and attention.flash_is_installed() and not can:
         raise UsageError("--attn flash runs on CUDA in bf16 or fp16 only: add --bf16, or leave --attn out")
@@ -108,9 +106,9 @@ def pick_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str
 
 
 def quantize(model: Any, kind: str) -> None:
-    """Weights of the model's layers to int8 or int4, in place; embeddings and output layer stay.
+    """Convert weights of the model's layers to int8 or int4, in place; embeddings and output layer stay.
 
-    UsageError for int4 where a layer's width does not divide into groups of GROUP weights.
+    Raises UsageError for int4 if a layer's width does not divide into groups of GROUP weights.
     """
     widths = {one.in_features for one in model.model.layers.modules() if isinstance(one, torch.nn.Linear)}
     if kind == "int4" and any(width % GROUP for width in widths):
@@ -126,7 +124,10 @@ def quantize(model: Any, kind: str) -> None:
 
 
 def _int4_config(device: str) -> Any:
-    """On CUDA the packing that the tinygemm kernels read; elsewhere one that any device can unpack."""
+    """Return, on CUDA, the packing that the tinygemm kernels read.
+
+    Elsewhere, return one that any device can unpack.
+    """
     from torchao.quantization import Int4WeightOnlyConfig, IntxWeightOnlyConfig
     from torchao.quantization.granularity import PerGroup
 
@@ -139,7 +140,7 @@ def _int4_config(device: str) -> Any:
 
 
 def _load_merged(name: str, settings: ModelSettings, dtype: torch.dtype, device: torch.device) -> Any:
-    """The model on its device; a LoRA merged into its base, as compiling and quantising need."""
+    """Load the model on its device; a LoRA is merged into its base, as compiling and quantising need."""
     from transformers import AutoModelForCausalLM
 
     spread = settings.device == "auto" and device.type == "cuda"

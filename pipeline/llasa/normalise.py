@@ -1,6 +1,6 @@
 """Japanese text made plain for a model trained on it: one table of rules, applied in order.
 
-Knows strings only. Other languages are left as they are.
+Other languages are left as they are.
 """
 
 from __future__ import annotations
@@ -53,7 +53,10 @@ RULES = tuple(
 
 
 def normalise(text: str, mode: str = "auto") -> str:
-    """The text as the model is given it: `ja` applies the rules, `off` none, `auto` where there is kana."""
+    """Return the text as the model is given it.
+
+    `ja` applies the rules, `off` none, `auto` if there is kana.
+    """
     if mode not in MODES:
         raise UsageError(f"normalise is {mode!r}; it must be one of {', '.join(MODES)}")
     if mode == "off" or (mode == "auto" and not is_japanese(text)):
@@ -65,5 +68,5 @@ def normalise(text: str, mode: str = "auto") -> str:
 
 
 def is_japanese(text: str) -> bool:
-    """Whether a text holds kana, of either width."""
+    """Return whether a text holds kana, of either width."""
     return re.search(f"[{KANA}\uff66-\uff9f]", text) is not None

@@ -58,12 +58,12 @@ class Sampling:
         return self.temperature == 0
 
     def seeded(self) -> Sampling:
-        """The same with a seed drawn, where there was none."""
+        """Return the same with a seed drawn, if there was none."""
         return self if self.seed is not None else replace(self, seed=secrets.randbelow(SEEDS))
 
 
 def candidates_needed(settings: Sequence[Sampling], rows: int) -> int:
-    """How many of the `rows` scores must be sorted for all settings: 1 when all are greedy."""
+    """Return how many of the `rows` scores must be sorted for all settings: 1 if all are greedy."""
     if all(one.greedy for one in settings):
         return 1
     largest = max(one.top_k or rows for one in settings if not one.greedy)
@@ -73,8 +73,9 @@ def candidates_needed(settings: Sequence[Sampling], rows: int) -> int:
 
 
 def uniforms(seed: int, steps: int) -> Tensor:
-    """The random numbers of one request: float32 of shape (steps,), in [0, 1). The first do not depend on
-    `steps`.
+    """Return the random numbers of one request: float32 (steps,), in [0, 1).
+
+    The first ones do not depend on `steps`.
     """
     import torch
 
@@ -93,13 +94,13 @@ class Controls:
 
     @classmethod
     def empty(cls, rows: int, device: torch.device) -> Controls:
-        """Settings of `rows` requests, to be set."""
+        """Allocate settings for `rows` requests, to be set."""
         import torch
 
         return cls(*(torch.ones(rows, 1, device=device) for _ in range(4)))
 
     def tensors(self) -> tuple[Tensor, ...]:
-        """All of them."""
+        """Return all of them."""
         return self.temperature, self.top_p, self.top_k, self.penalty
 
     def set(self, settings: Sequence[Sampling], vocabulary: int) -> None:
@@ -115,9 +116,9 @@ class Controls:
 
 
 def choose(scores: Tensor, seen: Tensor, uniform: Tensor, controls: Controls, candidates: int) -> Tensor:
-    """The next token of each row, int64 of shape (rows,), as an index into its scores.
+    """Choose the next token of each row, int64 (rows,), as an index into its scores.
 
-    `scores`: float32 (rows, tokens). `seen`: bool, the same shape, true where a token was generated before.
+    `scores`: float32 (rows, tokens). `seen`: bool, the same shape, true if a token was generated before.
     `uniform`: float32 (rows, 1). `candidates`: see `candidates_needed`.
     """
     import torch

@@ -1,7 +1,4 @@
-"""Cutting a long text where a reader would breathe.
-
-Knows strings only: Japanese and Western punctuation.
-"""
+"""Cuts a long text where a reader would breathe, at Japanese and Western punctuation."""
 
 from __future__ import annotations
 
@@ -26,12 +23,12 @@ _PAUSES = re.compile("(?<=[、，,;；:：\\s])")
 
 
 def width(text: str) -> int:
-    """Letters of a text, those of scripts without spaces counted twice."""
+    """Count the letters of a text, those of scripts without spaces twice."""
     return len(text) + len(WIDE.findall(text))
 
 
 def split(text: str, longest: int = LONGEST) -> list[str]:
-    """The text's sentences, none wider than `longest`, none empty; together they hold every word of it."""
+    """Return the text's sentences, none wider than `longest`, none empty; together they hold every word."""
     pieces = [part for sentence in _cut(text, _STOPS) for part in _bounded(sentence, longest)]
     return _merged(pieces, longest)
 
@@ -49,7 +46,7 @@ def _cut(text: str, pattern: re.Pattern[str]) -> Iterator[str]:
 
 
 def _bounded(sentence: str, longest: int) -> Iterator[str]:
-    """A sentence, cut where it is too long: at pauses, and anywhere within what has none."""
+    """Cut a sentence that is too long: at pauses, and anywhere within what has none."""
     piece = ""
     for part in _PAUSES.split(sentence):
         for unit in [part] if width(part) <= longest else part:
@@ -61,7 +58,7 @@ def _bounded(sentence: str, longest: int) -> Iterator[str]:
 
 
 def _merged(pieces: list[str], longest: int) -> list[str]:
-    """Very short pieces joined to the one before them."""
+    """Join very short pieces to the one before them."""
     merged: list[str] = []
     for piece in pieces:
         short = merged and min(width(merged[-1]), width(piece)) < SHORTEST

@@ -1,8 +1,6 @@
-"""The same generation over an OpenAI-compatible completions endpoint: vLLM, SGLang, TensorRT-LLM, llama.cpp,
-`transformers serve`.
+"""Generates over an OpenAI-compatible endpoint: vLLM, SGLang, TensorRT-LLM, llama.cpp, `transformers serve`.
 
-Knows HTTP and how codes are spelled; the model is elsewhere. The tokenizer is needed here, to write prompts
-and to cut them as the server will.
+The model is elsewhere. The tokenizer is needed here, to write prompts and to cut them as the server will.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ EXTENSIONS = ("top_k", "repetition_penalty", "skip_special_tokens", "stop_token_
 
 
 class ServerGenerator:
-    """See `generation.Generator`. The server's own settings decide how it batches, quantises and compiles."""
+    """See `generation.Generator`; the server's own settings decide how it batches, quantises and compiles."""
 
     def __init__(
         self,
@@ -41,7 +39,10 @@ class ServerGenerator:
         model: str | None = None,
         max_tokens: int = 2048,
     ) -> None:
-        """`url`: up to and with `/v1`, or the host alone. UsageError when no such server answers there."""
+        """Connect to `url`, up to and with `/v1`, or the host alone.
+
+        Raises UsageError if no such server answers there.
+        """
         self.url = url.rstrip("/").removesuffix("/completions").removesuffix("/v1") + "/v1"
         self.max_tokens = max_tokens
         self._tokenizer, self._codebook_size = tokenizer, codebook_size
@@ -50,9 +51,7 @@ class ServerGenerator:
         self.model = model or self._first_model()
 
     def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> list[Spoken]:
-        """See `Generator.generate`. All requests are under way at once; stopped, each keeps what it has
-        said.
-        """
+        """See `Generator.generate`. All requests are sent at once; stopped, each keeps what it has said."""
         said = [0] * len(requests)
         going = True
 
@@ -93,10 +92,10 @@ class ServerGenerator:
             yield np.concatenate(held)
 
     def warm_up(self, request: Request) -> None:
-        """See `Generator.warm_up`: that is the server's business."""
+        """Do nothing: warming up is the server's business."""
 
     def _pieces(self, request: Request, seed: int) -> Iterator[np.ndarray]:
-        """Codes as the server sends them; a token's text may come in parts."""
+        """Yield codes as the server sends them; a token's text may come in parts."""
         rest = ""
         for text in self._texts(self._body(request, seed)):
             rest += text
@@ -137,7 +136,7 @@ class ServerGenerator:
         return body | (extensions if self._takes_extensions else {})
 
     def _spelled(self, ids: list[int]) -> str | list[int]:
-        """The prompt as text that the server's tokenizer cuts into the same tokens, else as the tokens."""
+        """Return the prompt as text if the server would tokenise it alike, else as tokens."""
         text = self._tokenizer.decode(ids)
         begin = self._tokenizer.bos_token or ""
         for candidate in (text.removeprefix(begin), text):
@@ -182,7 +181,7 @@ class ServerGenerator:
 
 
 def _events(response: http.client.HTTPResponse) -> Iterator[str]:
-    """The texts of a stream of server-sent events."""
+    """Yield the texts of a stream of server-sent events."""
     with response:
         for line in _lines(response):
             if not line.startswith("data:"):

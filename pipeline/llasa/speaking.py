@@ -1,7 +1,4 @@
-"""Texts to speech: the one class that joins prompt, generator and codec. What `speak` and the page call.
-
-Knows the order of things; each thing is in its own module.
-"""
+"""Texts to speech: joins prompt, generator and codec. The command `speak` and the web page call it."""
 
 from __future__ import annotations
 
@@ -49,9 +46,9 @@ class Timings:
 
 @dataclass
 class Speech:
-    """What a text became. `waveform`: float32 (samples,) at `sample_rate` Hz; `codes`: uint16 (n,).
+    """What a text became: `waveform`, float32 (samples,) at `sample_rate` Hz; `codes`, uint16 (n,).
 
-    `ended` is false when a sentence ran into the length limit or was stopped.
+    `ended` is false if a sentence ran into the length limit or was stopped.
     """
 
     text: str
@@ -101,8 +98,8 @@ class Speaker:
     ) -> list[Speech]:
         """Speak every text, all at once, sentence by sentence.
 
-        Each sentence goes on from the voice given and from the sentence before it. `mode`: see `normalise`.
-        UsageError for a text without anything to say.
+        Each sentence continues the given voice and the sentence before it. `mode`: see `normalise`.
+        Raises UsageError for a text without anything to say.
         """
         timings = Timings()
         scripts = [self._script(text, sampling or Sampling(), mode) for text in texts]
@@ -149,11 +146,11 @@ class Speaker:
         yield self._piece(script, np.empty(0, np.uint16), partial(stream.push, final=True), timings)
 
     def warm_up(self) -> None:
-        """Compile what is to be compiled now, for one text at a time and the usual sampling."""
+        """Compile before the first request, for one text at a time and the usual sampling."""
         self.generator.warm_up(Request(self.prompts.tokens("a"), Sampling()))
 
     def voice_of_clip(self, path: Path, text: str, mode: str = "auto") -> Voice:
-        """A recording and its transcript as a voice to go on from. UsageError when it cannot be used."""
+        """Turn a recording and its transcript into a voice. Raises UsageError if it cannot be used."""
         import torch
 
         from pipeline.audio.decode import AudioError, decode, resample
@@ -169,7 +166,7 @@ class Speaker:
         return Voice(normalise(text, mode), self.codec.encode(waveform[None], lengths)[0])
 
     def decode(self, codes: np.ndarray, voice: Voice | None = None) -> np.ndarray:
-        """Codes to their waveform, as the continuation of a voice."""
+        """Decode codes to their waveform, as the continuation of a voice."""
         return decode_joined(self.codec, codes, None if voice is None else voice.codes)
 
     def _script(self, text: str, sampling: Sampling, mode: str) -> _Script:
@@ -202,9 +199,7 @@ class Speaker:
         timings.extracting += time.perf_counter() - started
 
     def _request(self, script: _Script, turn: int, voice: Voice | None) -> Request:
-        """The prompt of a sentence: after the voice and the sentence before, as far as there is room for
-        them.
-        """
+        """Write the prompt of a sentence, after as much of the voice and last sentence as fits."""
         sentence = script.sentences[turn]
         before = script.said[-1] if script.said and len(script.said[-1].codes) else None
         contexts = [voice.then(before), voice] if voice and before else [voice or before, voice]
@@ -250,7 +245,7 @@ def _counted(progress: Progress, done: int, before: int) -> Watch:
 def open_speaker(
     settings: ModelSettings, codec: SpeechCodec, *, server: str | None = None, server_model: str | None = None
 ) -> Speaker:
-    """A speaker with a model here, or with the one at `server`, whose tokenizer is still read here."""
+    """Open a speaker with a model here, or with the one at `server`, whose tokenizer is still read here."""
     from pipeline.llasa import loading
     from pipeline.llasa.generation import LocalGenerator
     from pipeline.llasa.server import ServerGenerator

@@ -1,6 +1,6 @@
 """Small models in the LLASA layout, of the real classes: for the sample model, for tests, and to train on.
 
-Knows how such a model is put together, not what it learns: its weights are random, from a seed.
+Their weights are random, from a seed.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ CHAT_TEMPLATE = (
 def build_tokenizer(
     codebook_size: int, *, text_vocabulary: int = 256, corpus: Sequence[str] = ()
 ) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer: text, Llama's special tokens, the eight markers, then the codes.
+    """Build a byte-level BPE tokenizer: text, Llama's special tokens, the eight markers, then the codes.
 
-    `text_vocabulary` past the 256 bytes is learned from `corpus`; without one, a byte is a token. The codes
-    are words of the vocabulary, not added tokens: 65,536 of those would make a file of 7 MB that is slow to
-    load, and text is split the same way.
+    `text_vocabulary` past the 256 bytes is learned from `corpus`; without one, a byte is a token. The
+    codes are words of the vocabulary, not added tokens: 65,536 of those would make a file of 7 MB that is
+    slow to load, and text is split the same way.
     """
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -100,9 +100,10 @@ def build_model(
     tied: bool = True,
     seed: int = 0,
 ) -> LlamaForCausalLM:
-    """A random Llama over the tokenizer's vocabulary, the same for the same seed, in float32.
+    """Build a random Llama over the tokenizer's vocabulary, the same for the same seed, in float32.
 
-    The embeddings are drawn wide enough that the model's logits spread and its speech varies with the text.
+    The embeddings are drawn wide enough that the model's logits spread and its speech varies with the
+    text.
     """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -130,7 +131,7 @@ def build_model(
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write both as a folder that `from_pretrained` loads. The model given becomes float16."""
+    """Save both as a folder that `from_pretrained` loads. The model given becomes float16."""
     model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)

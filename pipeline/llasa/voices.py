@@ -1,4 +1,4 @@
-"""Voices to speak on with: some text and the codes that say it, as a dataset's rows have them."""
+"""Voices to continue: some text and the codes that say it, as a dataset's rows have them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ WIDE = re.compile(
 
 @dataclass(frozen=True)
 class Voice:
-    """Speech to go on from: what was said, and its codes, uint16 of shape (n,)."""
+    """Speech to continue: what was said, and its codes, uint16 (n,)."""
 
     text: str
     codes: np.ndarray
 
     def then(self, other: Voice) -> Voice:
-        """This and then the other, as one."""
+        """Return this and then the other, as one."""
         return Voice(joined(self.text, other.text), np.concatenate([self.codes, other.codes]))
 
     def prompt(self, prompts: PromptFormat, text: str) -> list[int]:
-        """Return the token ids of a prompt for `text` that goes on from this speech."""
+        """Return the token ids of a prompt for `text` that continues this speech."""
         return prompts.tokens(joined(self.text, text)) + prompts.layout.tokens_of(self.codes)
 
 
 def joined(first: str, second: str) -> str:
-    """Two texts as one, with a space between them where their script has spaces."""
+    """Join two texts, with a space between them if their script has spaces."""
     if not first or not second:
         return first or second
     spaceless = WIDE.match(first[-1]) or WIDE.match(second[0])
@@ -46,7 +46,7 @@ def joined(first: str, second: str) -> str:
 
 
 def voice_of_row(root: Path, row: str | None, codec: SpeechCodec) -> Voice:
-    """The row of that id as a voice. UsageError when it is not there, or was made by another codec."""
+    """Return the row of that id as a voice. Raises UsageError if it is missing or of another codec."""
     dataset = Dataset(root)
     states = dataset.states()
     if not states or row is None:
@@ -61,7 +61,7 @@ def voice_of_row(root: Path, row: str | None, codec: SpeechCodec) -> Voice:
 
 
 def check_codec(dataset: Dataset, codec: SpeechCodec) -> None:
-    """UsageError unless the codec is the one that made the dataset's codes."""
+    """Raise UsageError unless the codec is the one that made the dataset's codes."""
     states = dataset.states()
     made_by = states[0].codec if states else {"fingerprint": codec.fingerprint}
     if made_by["fingerprint"] != codec.fingerprint:

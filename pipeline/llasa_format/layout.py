@@ -1,7 +1,7 @@
 """The token layout of a LLASA model: eight markers and a token for each code, beside a Llama vocabulary.
 
-Knows how the tokens are spelled and reads their ids from the tokenizer. Knows no model and no codec.
-The layout is that of the published LLASA models: https://github.com/zhenye234/LLaSA_training
+Ids are read from the tokenizer. The layout is that of the published LLASA models:
+https://github.com/zhenye234/LLaSA_training
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MARKERS = (  # in the order of their ids
 
 
 def code_token(code: int) -> str:
-    """How a speech code is spelled in the vocabulary."""
+    """Return how a speech code is spelled in the vocabulary."""
     return f"<|s_{code}|>"
 
 
@@ -58,15 +58,15 @@ class Layout:
         return len(self.code_ids)
 
     def tokens_of(self, codes: np.ndarray) -> list[int]:
-        """Codes, integers of shape (n,), as token ids."""
+        """Return codes, integers of shape (n,), as token ids."""
         ids: list[int] = self.code_ids[codes.astype(np.int64)].tolist()
         return ids
 
 
 def read_layout(tokenizer: Any, codebook_size: int, model: str) -> Layout:
-    """The ids of a tokenizer's markers and of its first `codebook_size` codes.
+    """Read the ids of a tokenizer's markers and of its first `codebook_size` codes.
 
-    UsageError, naming `model` and the token, when the vocabulary lacks one of them.
+    Raises UsageError, naming `model` and the token, if the vocabulary lacks one of them.
     """
     names = [TEXT_START, TEXT_END, SPEECH_START, SPEECH_END, *map(code_token, range(codebook_size))]
     vocabulary = tokenizer.get_vocab()

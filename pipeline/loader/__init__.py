@@ -1,7 +1,4 @@
-"""Utterances in, batches of decoded clips out, in order: `plan_batches` groups them, `load` makes them.
-
-Knows how clips become a padded batch. Which clips there are, and what becomes of a batch, is `run`'s to know.
-"""
+"""Loads utterances as batches of decoded clips, in order: `plan_batches` groups them, `load` makes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The records of loading, and how clips are grouped into batches. No files, no processes."""
+"""The records of loading, and how clips are grouped into batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of a clip at which a worker was lost: it is tried alone, in a process it may take down."""
+"""Retries, in a disposable process, a clip that crashed its worker."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MAX_LOSSES = 3  # crews lost in a row without a clip to blame and without a batc
 
 @dataclass(frozen=True)
 class Lost:
-    """A crew that cannot go on. Rows by what happened to the worker that was at them."""
+    """A pool that cannot go on: rows by what happened to the worker that was at them."""
 
     crashed: list[int]
     hung: list[int]
 
 
-class Judge:
-    """Decides what becomes of clips at which workers were lost."""
+class CrashTriage:
+    """Decides what becomes of clips that were being decoded when a worker was lost."""
 
     def __init__(self, load_clip: ClipLoader) -> None:
         self._load_clip = load_clip
@@ -33,11 +33,14 @@ class Judge:
         self._losses = 0
 
     def progressed(self) -> None:
-        """A batch came through."""
+        """Record that a batch came through."""
         self._losses = 0
 
     def resolve(self, lost: Lost, in_flight: Iterable[Work]) -> None:
-        """Add what is found out about the clips to the work in flight; PipelineError when nothing can be."""
+        """Add what is found out about the clips to the work in flight.
+
+        Raises PipelineError if nothing can be found out.
+        """
         if not lost.crashed and not lost.hung:
             self._losses += 1
             if self._losses > MAX_LOSSES:
@@ -60,7 +63,7 @@ class Judge:
         return Rejection(request.utterance.id, request.utterance.audio, Reason.DECODE_TIMEOUT, detail)
 
     def _crashed(self, request: Request) -> Rejection | None:
-        """None when the clip is sound by itself: the worker was killed for another reason. Once."""
+        """Return None if the clip is sound by itself: the worker was killed for another reason. Once."""
         if request.row in self._sound:
             return self._took_down(request)
         context = fork_server()

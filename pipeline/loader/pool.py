@@ -1,7 +1,7 @@
 """The parent's side of loading: a DataLoader whose workers may die or hang without ending the run.
 
 Work is handed out and comes back in order, so what is in flight is always known. When a worker is lost, the
-board tells which clip it was at; the judge tries that clip alone, and a new crew goes on with the work in
+heartbeat table tells which clip it was at; that clip is tried alone, and a new pool goes on with the work in
 flight. No clip is lost and none comes twice.
 """
 
@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings, LoadSettings
 from pipeline.loader.batch import Batch, Request
-from pipeline.loader.crash_triage import GRACE, Judge, Lost
+from pipeline.loader.crash_triage import GRACE, CrashTriage, Lost
 from pipeline.loader.processes import fit_shared_memory, fork_server, worker_count
-from pipeline.loader.worker import Board, ClipLoader, Parcel, Parcels, Work, start_worker
+from pipeline.loader.worker import ClipLoader, HeartbeatTable, PackedBatch, PackedBatches, Work, start_worker
 
 POLL = 1.0  # seconds between looks at the workers while waiting for a batch
 STALL = 120.0  # seconds without a batch while no worker is at a clip; covers a slow start
@@ -41,10 +41,11 @@ def load(
 ) -> Iterator[Batch]:
     """Load batches of requests, each with its key, and yield them in the given order.
 
-    `batches` is consumed as workers need it, so it may be endless. `sample_rate` (Hz) is the clips' own after
-    resampling; `limits.max_seconds` bounds what is decoded of a file. `pin_memory` counts only where there is
-    CUDA. With 0 workers clips are decoded in this process, unprotected from decoders that crash or hang in C.
-    Raises PipelineError when workers die with no clip to blame, UsageError when shared memory is too small.
+    `batches` is consumed as workers need it, so it may be endless. `sample_rate` (Hz) is the clips' own
+    after resampling; `limits.max_seconds` bounds what is decoded of a file. `pin_memory` counts only on
+    CUDA. With 0 workers clips are decoded in this process, unprotected from decoders that crash or hang
+    in C. Raises PipelineError if workers die with no clip to blame, UsageError if shared memory is too
+    small.
     """
     load_clip = ClipLoader(source, sample_rate, limits, settings.decode_timeout)
     workers, prefetch = worker_count(settings.num_workers), settings.prefetch
@@ -52,23 +53,23 @@ def load(
         seconds = max(settings.batch_seconds, limits.max_seconds)
         workers, prefetch = fit_shared_memory(workers, prefetch, round(seconds * sample_rate) * 4)
     feed = _Feed(batches)
-    judge = Judge(load_clip)
+    triage = CrashTriage(load_clip)
     while True:
-        crew = _Crew(load_clip, feed, workers, prefetch, pin_memory and torch.cuda.is_available())
+        crew = WorkerPool(load_clip, feed, workers, prefetch, pin_memory and torch.cuda.is_available())
         try:
-            while isinstance(received := crew.receive(), Parcel):
+            while isinstance(received := crew.receive(), PackedBatch):
                 feed.in_flight.popleft()
-                judge.progressed()
+                triage.progressed()
                 yield received.unpack()
         finally:
             crew.close()
         if received is None:
             return
-        judge.resolve(received, feed.in_flight)
+        triage.resolve(received, feed.in_flight)
 
 
 class _Feed:
-    """The DataLoader's sampler: first what a lost crew left in flight, then new work."""
+    """The DataLoader's sampler: first what a lost pool left in flight, then new work."""
 
     def __init__(self, batches: Iterable[tuple[int, list[Request]]]) -> None:
         self._batches = iter(batches)
@@ -86,7 +87,7 @@ class _Feed:
             raise
 
 
-class _Crew:
+class WorkerPool:
     """One DataLoader and its processes."""
 
     def __init__(
@@ -94,10 +95,10 @@ class _Crew:
     ) -> None:
         self._feed, self._timeout = feed, load_clip.decode_timeout + GRACE
         options: dict[str, Any] = {}
-        self._board: Board | None = None
+        self._heartbeats: HeartbeatTable | None = None
         if workers > 0:
             context = fork_server()
-            self._board = Board(context, workers)
+            self._heartbeats = HeartbeatTable(context, workers)
             options = {
                 "multiprocessing_context": context,
                 "prefetch_factor": prefetch,
@@ -107,8 +108,8 @@ class _Crew:
         before = multiprocessing.active_children()
         with warnings.catch_warnings():  # the user's number of workers is the user's
             warnings.filterwarnings("ignore", message="This DataLoader will create")
-            loader: DataLoader[Parcel] = DataLoader(
-                Parcels(load_clip, self._board),
+            loader: DataLoader[PackedBatch] = DataLoader(
+                PackedBatches(load_clip, self._heartbeats),
                 sampler=feed,  # yields Work: the dataset's own kind of index
                 batch_size=None,
                 collate_fn=_as_is,  # the default would look for arrays to convert
@@ -117,11 +118,11 @@ class _Crew:
                 generator=torch.Generator(),  # its seeds are unused; this leaves the global generator alone
                 **options,
             )
-            self._parcels: Iterator[Parcel] | None = iter(loader)
+            self._parcels: Iterator[PackedBatch] | None = iter(loader)
         self._workers = [child for child in multiprocessing.active_children() if child not in before]
 
-    def receive(self) -> Parcel | Lost | None:
-        """The next parcel; None when there are no more; Lost when a worker died or hangs."""
+    def receive(self) -> PackedBatch | Lost | None:
+        """Return the next packed batch, or None at the end. Raises Lost if a worker died or hangs."""
         if self._parcels is None:
             raise ValueError("this crew is closed")
         began = time.monotonic()
@@ -131,19 +132,19 @@ class _Crew:
             except (RuntimeError, OSError, EOFError) as error:
                 # RuntimeError is the DataLoader's for a timeout and for a worker that it finds dead; the
                 # others come when a worker dies while its parcel is fetched, before its death is known.
-                if self._feed.error is not None or self._board is None:
+                if self._feed.error is not None or self._heartbeats is None:
                     raise
                 timed_out = isinstance(error, RuntimeError) and "timed out" in str(error)
                 if not timed_out:
                     wait([worker.sentinel for worker in self._workers], POLL)
-                lost = self._look(self._board, time.monotonic() - began)
+                lost = self._look(self._heartbeats, time.monotonic() - began)
                 if lost is not None:
                     return lost
                 if not timed_out:
                     raise
 
-    def _look(self, board: Board, waited: float) -> Lost | None:
-        at_work = board.at_work()
+    def _look(self, heartbeats: HeartbeatTable, waited: float) -> Lost | None:
+        at_work = heartbeats.at_work()
         dead = [worker for worker in self._workers if not worker.is_alive()]
         crashed = [at_work[worker.pid][0] for worker in dead if worker.pid in at_work]
         alive = {worker.pid: worker for worker in self._workers if worker not in dead}
@@ -157,8 +158,8 @@ class _Crew:
 
     def close(self) -> None:
         """End the processes: each after the clip it is at, or by force."""
-        if self._board is not None:
-            self._board.stop()
+        if self._heartbeats is not None:
+            self._heartbeats.stop()
         self._parcels = None  # the DataLoader's iterator tells its workers to end when it goes
         deadline = time.monotonic() + STOP
         for worker in self._workers:
@@ -167,5 +168,5 @@ class _Crew:
                 worker.kill()
 
 
-def _as_is(parcel: Any) -> Any:
-    return parcel
+def _as_is(packed: Any) -> Any:
+    return packed

@@ -1,4 +1,4 @@
-"""How many processes load, how they are started, and what they share. Knows nothing of clips."""
+"""How many processes load, how they are started, and what they share."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ log = logging.getLogger(__name__)
 
 
 def fork_server() -> Any:
-    """The way processes are started: copies of a server that never touched CUDA and has no threads."""
+    """Return the context that starts processes.
+
+    They are copies of a server that never touched CUDA and has no threads.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context
 
 
 def worker_count(asked: int | None) -> int:
-    """The number of workers asked for; by default one a core, but one core for this process."""
+    """Return the number of workers asked for; by default one a core, but one core for this process."""
     return min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) - 1)) if asked is None else asked
 
 
 def fit_shared_memory(workers: int, prefetch: int, batch_bytes: int) -> tuple[int, int]:
     """Reduce prefetched batches, then workers, to what /dev/shm holds (64 MB in a Docker container).
 
-    A worker that writes past its end is killed by SIGBUS, so this is settled before. Raises UsageError when
+    A worker that writes past its end is killed by SIGBUS, so this is settled before. Raises UsageError if
     not even one batch under way and one arriving fit.
     """
     if not SHARED_MEMORY.is_dir():

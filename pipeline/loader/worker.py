@@ -1,7 +1,6 @@
-"""What runs in a loader's worker process: requests in, one padded parcel out.
+"""What runs in a loader's worker process: requests in, one packed batch out.
 
-A worker writes on a shared board which clip it is at, so that its death has a name. It knows nothing of the
-order of batches, nor of what happens when it dies: see `crew`.
+A worker writes in a shared table which clip it is at, so that its death has a name.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PackedBatch:
     """A batch on its way between processes, all of it in two tensors and so in shared memory.
 
     What goes through the pipe that all workers write to is then their handles alone, less than the 4,096
@@ -50,18 +49,18 @@ class Parcel:
     note: Tensor  # uint8: the rest, pickled
 
     @classmethod
-    def pack(cls, key: int, clips: Sequence[Clip], rejections: list[tuple[int, Rejection]]) -> Parcel:
-        """Lay the clips side by side."""
+    def pack(cls, key: int, clips: Sequence[Clip], rejections: list[tuple[int, Rejection]]) -> PackedBatch:
+        """Return lay the clips side by side."""
         described = [(clip.row, len(clip.waveform), clip.sample_rate, clip.duration) for clip in clips]
         note = bytearray(pickle.dumps((key, described, rejections)))
         return cls(pad([clip.waveform for clip in clips]), torch.frombuffer(note, dtype=torch.uint8))
 
-    def pin_memory(self) -> Parcel:
-        """For the DataLoader: the same with pinned samples."""
-        return Parcel(self.waveforms.pin_memory(), self.note)
+    def pin_memory(self) -> PackedBatch:
+        """Return the same with pinned samples, for the DataLoader."""
+        return PackedBatch(self.waveforms.pin_memory(), self.note)
 
     def unpack(self) -> Batch:
-        """The batch, out of shared memory, so that what is held downstream does not fill /dev/shm."""
+        """Copy the batch out of shared memory, so that what is held downstream does not fill /dev/shm."""
         pinned, shared = self.waveforms.is_pinned(), self.waveforms.is_shared()  # type: ignore[no-untyped-call]
         waveforms = self.waveforms.clone() if shared else self.waveforms
         key, described, rejections = pickle.loads(self.note.numpy().tobytes())
@@ -73,11 +72,11 @@ class Parcel:
         return Batch(key, clips, rejections, waveforms, lengths.pin_memory() if pinned else lengths)
 
 
-class Board:
-    """Shared memory, a line a worker: its process, the row it is at, and since when. One writer a line.
+class HeartbeatTable:
+    """Shared memory, a line a worker: its process, the row it is at, and since when; one writer a line.
 
-    The numbers are float64: exact for rows and process ids below 2**53. `since` is of the monotonic clock,
-    which all processes share, and 0 between clips.
+    The numbers are float64: exact for rows and process ids below 2**53. `since` is of the monotonic
+    clock, which all processes share, and 0 between clips.
     """
 
     COLUMNS = 3
@@ -86,20 +85,20 @@ class Board:
         self._cells = context.RawArray("d", workers * self.COLUMNS + 1)  # the last one asks all to stop
 
     def sign(self, worker: int) -> None:
-        """Note that this process is that worker."""
+        """Record that this process is that worker."""
         self._cells[worker * self.COLUMNS] = os.getpid()
 
     def begin(self, worker: int, row: int) -> None:
-        """Note that the worker is at this row."""
+        """Record that the worker is at this row."""
         self._cells[worker * self.COLUMNS + 1] = row
         self._cells[worker * self.COLUMNS + 2] = time.monotonic()
 
     def end(self, worker: int) -> None:
-        """Note that the worker is between clips."""
+        """Record that the worker is between clips."""
         self._cells[worker * self.COLUMNS + 2] = 0
 
     def at_work(self) -> dict[int, tuple[int, float]]:
-        """Process id → the row it is at, and for how many seconds; for the workers that are at one."""
+        """Return, by process id, the row it is at and for how many seconds; of workers that are at one."""
         now, cells = time.monotonic(), list(self._cells[:-1])
         lines = zip(cells[0::3], cells[1::3], cells[2::3], strict=True)
         return {int(pid): (int(row), now - since) for pid, row, since in lines if since}
@@ -109,7 +108,7 @@ class Board:
         self._cells[-1] = 1
 
     def stopped(self) -> bool:
-        """Whether that was asked."""
+        """Return whether that was asked."""
         return bool(self._cells[-1])
 
 
@@ -123,7 +122,7 @@ class ClipLoader:
     decode_timeout: float  # seconds
 
     def __call__(self, request: Request) -> Clip | Rejection:
-        """Decode, downmix, resample. Whatever is wrong with the audio is a Rejection."""
+        """Decode, downmix and resample; whatever is wrong with the audio becomes a Rejection."""
         utterance = request.utterance
         try:
             return self._load(request.row, utterance)
@@ -156,38 +155,38 @@ class ClipLoader:
         return Clip(row, resample(waveform, rate, self.sample_rate), rate, duration)
 
 
-class Parcels(Dataset[Parcel]):
-    """For the DataLoader: indexed by Work, as its sampler gives it."""
+class PackedBatches(Dataset[PackedBatch]):
+    """The batches by Work, as the DataLoader's sampler gives it."""
 
-    def __init__(self, load_clip: ClipLoader, board: Board | None = None) -> None:
-        self._load_clip, self.board = load_clip, board
+    def __init__(self, load_clip: ClipLoader, heartbeats: HeartbeatTable | None = None) -> None:
+        self._load_clip, self.heartbeats = load_clip, heartbeats
 
-    def __getitem__(self, work: Work) -> Parcel:
+    def __getitem__(self, work: Work) -> PackedBatch:
         """Load all clips of a batch and lay them side by side."""
         clips: list[Clip] = []
         rejections: list[tuple[int, Rejection]] = []
         for request in work.requests:
-            if self.board is not None and self.board.stopped():
+            if self.heartbeats is not None and self.heartbeats.stopped():
                 break  # nobody waits for this parcel any more
             outcome = work.known.get(request.row) or self._watched(request)
             if isinstance(outcome, Rejection):
                 rejections.append((request.row, outcome))
             else:
                 clips.append(outcome)
-        return Parcel.pack(work.key, clips, rejections)
+        return PackedBatch.pack(work.key, clips, rejections)
 
     def _watched(self, request: Request) -> Clip | Rejection:
         worker = get_worker_info()
-        if self.board is None or worker is None:
+        if self.heartbeats is None or worker is None:
             return self._load_clip(request)
-        self.board.begin(worker.id, request.row)
+        self.heartbeats.begin(worker.id, request.row)
         outcome = self._load_clip(request)
-        self.board.end(worker.id)
+        self.heartbeats.end(worker.id)
         return outcome
 
 
 def pad(waveforms: Sequence[Tensor]) -> Tensor:
-    """Float32 (clips, samples of the longest), zeros past each clip's end."""
+    """Return float32 (clips, samples of the longest), zeros past each clip's end."""
     padded = torch.zeros(len(waveforms), max((len(waveform) for waveform in waveforms), default=0))
     for line, waveform in zip(padded, waveforms, strict=True):
         line[: len(waveform)] = waveform
@@ -195,18 +194,18 @@ def pad(waveforms: Sequence[Tensor]) -> Tensor:
 
 
 def start_worker(worker_id: int) -> None:
-    """For the DataLoader, first thing in a worker."""
-    settle()
+    """Set a worker up, for the DataLoader."""
+    init_worker()
     info = get_worker_info()
-    if info is not None and isinstance(info.dataset, Parcels) and info.dataset.board is not None:
-        info.dataset.board.sign(worker_id)
+    if info is not None and isinstance(info.dataset, PackedBatches) and info.dataset.heartbeats is not None:
+        info.dataset.heartbeats.sign(worker_id)
 
 
-def settle() -> None:
+def init_worker() -> None:
     """Make this process a quiet child: one thread of torch, deaf to Ctrl-C, gone when its parent is.
 
-    The parent has Ctrl-C and stops its children in order. A watch is needed for its death by SIGKILL: workers
-    are children of the fork server, which lives as long as they do, so they see no change of parent.
+    The parent has Ctrl-C and stops its children in order. Its death by SIGKILL needs a watch: workers are
+    children of the fork server, which lives as long as they do, so they see no change of parent.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
@@ -222,7 +221,7 @@ def _end_with_parent() -> None:
 
 
 def try_alone(load_clip: ClipLoader, request: Request, answer: Connection) -> None:
-    """Load one clip in a process of its own; answers with its Rejection, or None when it is sound."""
-    settle()
+    """Load one clip in a process of its own; return its Rejection, or None if it is sound."""
+    init_worker()
     outcome = load_clip(request)
     answer.send(outcome if isinstance(outcome, Rejection) else None)

@@ -1,7 +1,7 @@
-"""A dataset repository on the Hugging Face Hub: the only module that knows huggingface_hub.
+"""A dataset repository on the Hugging Face Hub; the only module that imports huggingface_hub.
 
 Contents are sent first and become visible with a commit. Failures that pass (a lost connection, 429, 5xx) are
-waited out; a commit whose answer was lost is looked for before it is tried again. Knows nothing of datasets.
+waited out; a commit whose answer was lost is looked for before it is tried again.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Head:
 
 
 class Repository:
-    """One branch of a dataset repository, `name` being USER/NAME. UsageError without a token."""
+    """One branch of a dataset repository, `name` being USER/NAME. Raises UsageError without a token."""
 
     def __init__(self, name: str, revision: str | None = None) -> None:
         if get_token() is None:
@@ -50,7 +50,7 @@ class Repository:
         self.url = f"{self._api.endpoint}/datasets/{name}" + (f"/tree/{revision}" if revision else "")
 
     def create(self, private: bool) -> None:
-        """Make the repository and the branch, where they are missing."""
+        """Make the repository and the branch if they are missing."""
 
         def make() -> None:
             self._api.create_repo(self._name, repo_type="dataset", private=private, exist_ok=True)
@@ -60,7 +60,7 @@ class Repository:
         self._try(make)
 
     def head(self) -> Head:
-        """The last commit and its files."""
+        """Return the last commit and its files."""
 
         def read() -> Head:
             commit = self._api.repo_info(self._name, **self._branch).sha
@@ -79,7 +79,7 @@ class Repository:
         return addition
 
     def text(self, path: str, content: str) -> CommitOperationAdd:
-        """A small file, to be committed."""
+        """Return a small file, to be committed."""
         return CommitOperationAdd(path, content.encode())
 
     def commit(self, additions: Sequence[CommitOperationAdd], gone: Sequence[str], message: str) -> None:
@@ -88,7 +88,7 @@ class Repository:
             self._try(lambda lot=lot, last=last: self._commit(lot, gone if last else (), message))  # type: ignore[misc]
 
     def _commit(self, additions: Sequence[CommitOperationAdd], gone: Sequence[str], message: str) -> None:
-        """One commit on the head as it is, unless an earlier try got through and only its answer was lost."""
+        """Make one commit on the head, unless an earlier try got through and only its answer was lost."""
         head = self.head()
         deletions = [CommitOperationDelete(path) for path in gone if path in head.files]
         shown = all(head.files.get(addition.path_in_repo) in _hashes(addition) for addition in additions)
@@ -103,7 +103,7 @@ class Repository:
         )
 
     def _try(self, call: Callable[[], T]) -> T:
-        """`call()`, again after a while when it fails in a way that passes; else the error in a sentence."""
+        """Return `call()`, tried again after passing failures; others become one sentence."""
         for seconds in (*WAITS, None):
             try:
                 return call()
@@ -142,7 +142,7 @@ def _lots(additions: Sequence[CommitOperationAdd]) -> Iterator[tuple[Sequence[Co
 
 
 def _hashes(addition: CommitOperationAdd) -> tuple[str, str]:
-    """What a tree may say of the file: the hash of large file storage, or git's."""
+    """Return what a tree may say of the file: the hash of large file storage, or git's."""
     content = addition.path_or_fileobj
     blob = content if isinstance(content, bytes) else b""
     git = hashlib.sha1(b"blob %d\0" % len(blob) + blob).hexdigest()
@@ -150,7 +150,7 @@ def _hashes(addition: CommitOperationAdd) -> tuple[str, str]:
 
 
 def _behind(error: BaseException) -> BaseException:
-    """The HTTP error that an error was raised from, or else the first cause of all."""
+    """Return the HTTP error that an error was raised from, or else the first cause of all."""
     while not isinstance(error, httpx2.HTTPError) and error.__cause__ is not None:
         error = error.__cause__
     return error
@@ -164,7 +164,7 @@ def _passes(failure: BaseException) -> bool:
 
 
 def _said(failure: BaseException) -> str:
-    """A failure in a few words. Its own message is not for logs: it can name addresses that are signed."""
+    """Describe a failure in a few words. Its own message is not for logs: it can hold signed addresses."""
     if isinstance(failure, HfHubHTTPError):
         said = f": {failure.server_message}" if failure.server_message else ""
         return f"HTTP {failure.response.status_code}{said}"
@@ -179,8 +179,8 @@ def _stated_wait(failure: BaseException) -> float | None:
 def download(name: str, folder: Path, revision: str | None = None) -> None:
     """Fetch the rows, settings and statistics of a published dataset, `name` being USER/NAME, into `folder`.
 
-    What is there already is not fetched again. UsageError when there is none, or the token may not read it;
-    PipelineError when the Hub is out of reach.
+    What is there already is not fetched again. Raises UsageError if there is none, or the token may not
+    read it; PipelineError if the Hub is out of reach.
     """
     try:
         HfApi().snapshot_download(

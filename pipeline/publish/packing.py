@@ -1,7 +1,7 @@
-"""Shards packed into the Parquet files of a published dataset: fewer and larger, audio embedded on request.
+"""Packs shards into the Parquet files of a published dataset: fewer and larger, with audio on request.
 
 Packs are filled from the first shard on, so when a dataset grows only its last pack changes. The same shards
-give the same bytes. Knows nothing of where the files go.
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Packed:
 
 
 def packs(dataset: Dataset, with_audio: bool) -> list[Pack]:
-    """How the finished shards that have rows are packed. UsageError when none has."""
+    """Return how the finished shards that have rows are packed. Raises UsageError if none has."""
     limit = ROWS_PER_FILE_WITH_AUDIO if with_audio else ROWS_PER_FILE
     groups: list[list[int]] = []
     filled = limit
@@ -88,7 +88,7 @@ def write_pack(
 def _tables(
     dataset: Dataset, pack: Pack, columns: Sequence[str], source: AudioSource | None
 ) -> Iterator[pa.Table]:
-    """The rows, a row group at a time; null where a shard lacks a column."""
+    """Yield the rows, a row group at a time; null if a shard lacks a column."""
     for shard in pack.shards:
         table = dataset.table(shard)
         for field in schema(columns):
@@ -107,7 +107,7 @@ def _tables(
 
 
 def _cuts(dataset: Dataset, shard: int) -> dict[str, tuple[float | None, float | None]]:
-    """Where in its recording each utterance of a shard lies, seconds, by id; only those that are a part."""
+    """Return, by id, the seconds at which utterances lie that are a part of a recording."""
     planned = Manifest(dataset.root / "manifest").shards[shard].read().select(["id", "start", "end"])
     return {
         row["id"]: (row["start"], row["end"])
@@ -140,7 +140,7 @@ def _read(source: AudioSource, locator: str) -> bytes:
 
 
 def _cut(source: AudioSource, locator: str, start: float | None, end: float | None) -> bytes:
-    """The part of a recording from `start` to `end`, mono, as a FLAC file of its own."""
+    """Return the part of a recording from `start` to `end`, mono, as a FLAC file of its own."""
     import soundfile
 
     from pipeline.audio.decode import AudioError, decode

@@ -1,4 +1,4 @@
-"""A dataset to a repository: its rows as Parquet, then settings and statistics, the card at the very end.
+"""Publishes a dataset: its rows as Parquet, then settings and statistics, the card at the very end.
 
 Nobody finds a dataset without its card, or a card without its rows. A push that was cut off sends only what
 the Hub does not have yet.
@@ -36,9 +36,9 @@ def push(
 ) -> str:
     """Publish the finished shards as `repo` (USER/NAME) and return its address.
 
-    Makes the repository, and the branch `revision`, if they are not there. `embed_audio`, the source of the
-    corpus, puts the recordings into the column `audio`. UsageError for what the user must mend (no rows, no
-    token, no right to write, a bad name); PipelineError when the Hub stays out of reach.
+    Makes the repository, and the branch `revision`, if they are not there. `embed_audio`, the source of
+    the corpus, puts the recordings into the column `audio`. Raises UsageError for what the user must mend
+    (no rows, no token, no right to write, a bad name); PipelineError if the Hub stays out of reach.
     """
     planned = packs(dataset, embed_audio is not None)
     hub = Repository(repo, revision)
@@ -68,7 +68,7 @@ def push(
 
 
 def _described(dataset: Dataset, place: Place) -> Iterator[tuple[str, str]]:
-    """Path and content of what goes beside the rows, the card last."""
+    """Yield path and content of what goes beside the rows, the card last."""
     stats: Mapping[str, Any] = totals(dataset.states())
     settings = {"fingerprint": dataset.fingerprint, "settings": shareable(dataset.settings)}
     yield "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)

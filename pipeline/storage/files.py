@@ -22,7 +22,7 @@ CHUNK = 1 << 20  # bytes read at a time
 def replacing(target: Path, writer: str = "") -> Iterator[Path]:
     """Yield a temporary path; when the block ends well, it becomes `target` durably and at once.
 
-    `writer` keeps the temporary names of two that may write one target apart.
+    `writer` separates the temporary names of two that may write one target.
     """
     if is_remote(target):
         with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +52,7 @@ def write_text(target: Path, text: str) -> None:
 
 
 def checksum(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(CHUNK):

@@ -15,8 +15,8 @@ from pipeline.storage.files import sync
 def replacing_folder(target: Path, mark: str) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` when the block ends well.
 
-    An older `target` is replaced if it holds the file `mark`, which says that it was made so; UsageError for
-    any other folder that is not empty. What a killed run left is cleared away.
+    An older `target` is replaced if it holds the file `mark`, which says that it was made so. What a
+    killed run left is cleared away. Raises UsageError for any other folder that is not empty.
     """
     _check(target, mark)
     temporary, old = (target.with_name(f".{target.name}.{end}") for end in ("tmp", "old"))

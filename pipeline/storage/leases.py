@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.storage.paths import reached, store
+from pipeline.storage.paths import store, store_errors
 
 SECONDS = 60.0  # a lease that was not renewed for so long is void
 POLL = 1.0  # seconds between tries of one who waits
@@ -22,7 +22,10 @@ POLL = 1.0  # seconds between tries of one who waits
 
 @contextlib.contextmanager
 def leased(path: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the lease `path` for the block; whether it was to be had, which only `wait=False` leaves open."""
+    """Hold the lease `path` for the block.
+
+    Yields False if the lease is taken and `wait` is False; otherwise blocks, then yields True.
+    """
     owner = secrets.token_hex(8)
     while not _reached(path, owner):
         if not wait:
@@ -43,13 +46,13 @@ def leased(path: Path, *, wait: bool) -> Iterator[bool]:
 
 
 def is_leased(path: Path) -> bool:
-    """Whether someone holds the lease."""
+    """Return whether someone holds the lease."""
     owner, until = _read(path)
     return owner is not None and until > time.time()
 
 
 def _reached(path: Path, owner: str) -> bool:
-    with reached(path):
+    with store_errors(path):
         return _take(path, owner)
 
 
@@ -71,7 +74,7 @@ def _write(path: Path, owner: str, mode: str) -> None:
 
 
 def _read(path: Path) -> tuple[str | None, float]:
-    """Who took the lease last, and until when it holds, in seconds of this machine's clock."""
+    """Return who took the lease last, and until when it holds, in seconds of this machine's clock."""
     fs, name = store(path)
     try:
         lease = json.loads(fs.cat_file(name))

@@ -1,8 +1,8 @@
 """Where files are: paths of this machine, or objects of a store that fsspec reaches (`s3://`, `gs://`, `hf://`).
 
-A place is a `Path`, or what `universal_pathlib` makes look like one. Knows how to reach the bytes; what the
-files are is others' to know. Credentials and endpoints come from the environment, as each store's own tools
-read them (`AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`, `HF_TOKEN`).
+A remote path is what `universal_pathlib` makes look like a `Path`. Credentials and endpoints come from the
+environment, as each store's own tools read them (`AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`,
+`HF_TOKEN`).
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ EXTRAS = {
 
 
 def is_url(text: str) -> bool:
-    """Whether a setting names an object of a store."""
+    """Return whether a setting names an object of a store."""
     return "://" in text
 
 
 def is_remote(place: Path) -> bool:
-    """Whether a place is in a store."""
+    """Return whether a path is in a store."""
     return not isinstance(place, Path)
 
 
-def place(text: str | Path) -> Path:
-    """The place that a setting names. MissingPackage, UsageError where its store cannot be reached from here.
+def resolve_path(text: str | Path) -> Path:
+    """Return the path that a setting names, here or in a store.
 
-    A store's listings are not kept, since other processes write to it.
+    A store's listings are not kept, since other processes write to it. Raises MissingPackage or
+    UsageError if the store cannot be reached from here.
     """
     if not isinstance(text, str):
         return text
@@ -57,8 +58,8 @@ def place(text: str | Path) -> Path:
 
 
 @contextlib.contextmanager
-def reached(place: Path) -> Iterator[None]:
-    """For the first contact with a place: UsageError for whatever its store says against it.
+def store_errors(place: Path) -> Iterator[None]:
+    """Turn whatever a store says at the first contact into a UsageError.
 
     Each store has errors of its own: no credentials, no such bucket, no connection.
     """
@@ -74,16 +75,16 @@ def reached(place: Path) -> Iterator[None]:
 
 
 def store(place: Path) -> tuple[Any, str]:
-    """The fsspec filesystem of a remote place, and the path in it."""
+    """Return the fsspec filesystem of a remote path, and the path in it."""
     remote: Any = place
     return remote.fs, remote.path.rstrip("/")  # a bucket's own path ends with one
 
 
 @contextlib.contextmanager
 def local(place: Path) -> Iterator[Path]:
-    """A local path with the content of `place`: itself, or a copy that is gone after the block.
+    """Yield a local path with the content of `place`: itself, or a copy that is gone after the block.
 
-    FileNotFoundError where there is none.
+    Raises FileNotFoundError if there is none.
     """
     if not is_remote(place):
         yield place
@@ -96,15 +97,15 @@ def local(place: Path) -> Iterator[Path]:
 
 
 def upload(file: Path, target: Path) -> None:
-    """Put a local file in a store. An object appears whole, in place of an earlier one, or not at all."""
+    """Put a local file in a store; an object appears whole, in place of an earlier one, or not at all."""
     fs, path = store(target)
     fs.put_file(str(file), path)
 
 
 def texts(folder: Path, pattern: str) -> list[str]:
-    """The files of a folder that fit a glob pattern, read; those of a store many at a time.
+    """Read the files of a folder that fit a glob pattern; those of a store many at a time.
 
-    One that vanishes meanwhile is passed over.
+    One that vanishes meanwhile is skipped.
     """
     if is_remote(folder):
         fs, path = store(folder)
@@ -119,7 +120,7 @@ def texts(folder: Path, pattern: str) -> list[str]:
 
 
 def find(folder: Path) -> list[str]:
-    """All objects below a folder of a store: paths relative to it."""
+    """List all objects below a folder of a store: paths relative to it."""
     fs, path = store(folder)
     prefix = path + "/"
     return [name.removeprefix(prefix) for name in fs.find(path) if name.startswith(prefix)]

@@ -1,1 +1,1 @@
-"""The web page: speak, hear the codec, browse a dataset. Composes the companion, the codec and the shards."""
+"""The web page: speak, hear the codec, browse a dataset."""

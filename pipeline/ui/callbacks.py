@@ -1,4 +1,4 @@
-"""Small things that every tab's callbacks share: errors as messages, queues, how codes are shown."""
+"""What every tab's callbacks share: errors as messages, queues, how codes are shown."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ MODEL = "model"  # the queue of all that uses the model: one at a time, the othe
 SHOWN_CODES = 2000
 
 
-def told(callback: Callable[..., Any]) -> Callable[..., Any]:
-    """The callback, with the user's errors shown as messages on the page."""
-
+def show_user_errors(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a callback so that the user's errors appear as messages on the page."""
     import gradio as gr
 
     @functools.wraps(callback)
@@ -38,11 +37,11 @@ def told(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def listed(codes: np.ndarray) -> str:
-    """Codes for reading: `‹12 345 …›`, the first SHOWN_CODES of them."""
+    """Format codes for reading: `‹12 345 …›`, the first SHOWN_CODES of them."""
     more = f" … (+{len(codes) - SHOWN_CODES:,})" if len(codes) > SHOWN_CODES else ""
     return " ".join(map(str, codes[:SHOWN_CODES].tolist())) + more
 
 
 def sound(waveform: np.ndarray, sample_rate: int) -> tuple[int, np.ndarray]:
-    """A float waveform as the 16-bit samples that a player takes."""
+    """Convert a float waveform to the 16-bit samples that a player takes."""
     return sample_rate, (np.clip(waveform, -1, 1) * 32767).astype(np.int16)

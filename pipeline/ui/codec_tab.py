@@ -12,7 +12,7 @@ import torch
 from pipeline.audio.decode import AudioError, decode, resample
 from pipeline.errors import UsageError
 from pipeline.ui import words
-from pipeline.ui.callbacks import MODEL, listed, sound, told
+from pipeline.ui.callbacks import MODEL, listed, show_user_errors, sound
 from pipeline.ui.studio import Studio
 
 MOST_SECONDS = 40.0
@@ -49,19 +49,19 @@ class CodecTab:
             concurrency_limit=1,
         )
 
-    @told
+    @show_user_errors
     def round_trip(self, clip: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """Status, the clip as the codec hears it, decoded, and its codes."""
+        """Return status, the clip as the codec hears it, decoded, and its codes."""
         if clip is None:
-            raise UsageError(words.say(request, "no_clip"))
+            raise UsageError(words.translate(request, "no_clip"))
         if self.studio.loading:
-            raise UsageError(words.say(request, "not_ready"))
+            raise UsageError(words.translate(request, "not_ready"))
         speaker = self.studio.speaker()
         waveform = read_clip(Path(clip), speaker.codec.sample_rate, MOST_SECONDS)
         started = time.perf_counter()
         codes = speaker.codec.encode(waveform[None], torch.tensor([len(waveform)]))[0]
         decoded = speaker.decode(codes)
-        status = words.say(
+        status = words.translate(
             request,
             "round_trip",
             total=time.perf_counter() - started,
@@ -73,7 +73,7 @@ class CodecTab:
 
 
 def read_clip(path: Path, rate: int, most_seconds: float) -> torch.Tensor:
-    """An uploaded file as float32 (samples,) at `rate` Hz. UsageError when it cannot be used."""
+    """Read an uploaded file as float32 (samples,) at `rate` Hz. Raises UsageError if it cannot be used."""
     try:
         waveform, own = decode(path, max_seconds=most_seconds, deadline_seconds=DEADLINE)
     except AudioError as error:

@@ -1,4 +1,4 @@
-"""The third tab: a finished dataset, to search, to hear before and after the codec, with what was left out.
+"""The third tab: a finished dataset, to search, to hear before and after the codec, with its rejections.
 
 Sound is read by the rows' own locators and sent as samples: no path comes from the browser, none is served.
 """
@@ -21,7 +21,7 @@ from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
 from pipeline.llasa.voices import Voice, check_codec
 from pipeline.ui import words
-from pipeline.ui.callbacks import MODEL, listed, sound, told
+from pipeline.ui.callbacks import MODEL, listed, show_user_errors, sound
 from pipeline.ui.speak_tab import SpeakTab
 from pipeline.ui.studio import Studio
 
@@ -82,9 +82,9 @@ class DatasetTab:
         )
         use.click(self.use_voice, chosen, [speak_tab.row_voice, speak_tab.row_label], queue=False)
 
-    @told
+    @show_user_errors
     def search(self, query: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """The first rows, and the first rejections, that hold the words."""
+        """Return the first rows, and the first rejections, that hold the words."""
         needle = (query or "").strip().lower()
         rows = list(islice(self._matches(needle), SHOWN))
         rejections = (
@@ -92,18 +92,18 @@ class DatasetTab:
             for one in self.dataset.rejections()
             if needle in f"{one['id']} {one['reason']} {one['detail']}".lower()
         )
-        found = words.say(request, "found", count=len(rows), total=self.rows_in_all)
+        found = words.translate(request, "found", count=len(rows), total=self.rows_in_all)
         return (
             {"headers": words.columns(request, "rows"), "data": rows},
             found,
             {"headers": words.columns(request, "rejected"), "data": list(islice(rejections, SHOWN))},
         )
 
-    @told
+    @show_user_errors
     def listen(self, table: Any, request: gr.Request, event: gr.SelectData) -> tuple[Any, ...]:
-        """Source and decoded sound, codes, and the voice of the row that was chosen."""
+        """Return source and decoded sound, codes, and the voice of the row that was chosen."""
         if self.studio.loading:
-            raise UsageError(words.say(request, "not_ready"))
+            raise UsageError(words.translate(request, "not_ready"))
         speaker = self.studio.speaker()
         row = self._row(str(event.row_value[0]))
         codes = np.asarray(row["code"], dtype=np.uint16)
@@ -111,16 +111,16 @@ class DatasetTab:
         try:
             source = sound(*self._read(row["audio"]))
         except (PipelineError, AudioError, OSError) as error:
-            gr.Warning(words.say(request, "no_source", error=getattr(error, "detail", str(error))))
+            gr.Warning(words.translate(request, "no_source", error=getattr(error, "detail", str(error))))
             source = None
         decoded = sound(speaker.decode(codes), speaker.sample_rate)
         return source, decoded, listed(codes), Voice(row["text"], codes)
 
-    @told
+    @show_user_errors
     def use_voice(self, chosen: Voice | None, request: gr.Request) -> tuple[Any, ...]:
-        """The chosen row as the voice of the first tab."""
+        """Make the chosen row the voice of the first tab."""
         if chosen is None:
-            raise UsageError(words.say(request, "no_clip"))
+            raise UsageError(words.translate(request, "no_clip"))
         return chosen, gr.Textbox(value=chosen.text, visible=True)
 
     def _matches(self, needle: str) -> Any:
@@ -137,7 +137,7 @@ class DatasetTab:
         raise UsageError(f"the dataset has no row {identifier!r}")
 
     def _read(self, locator: str) -> tuple[np.ndarray, int]:
-        """The sound that a row was made from; where it is cut from a longer recording, that."""
+        """Return the sound that a row was made from; if it is cut from a longer recording, that part."""
         if self._source is None:
             settings = CorpusSettings(**self.dataset.settings["corpus"])
             self._source = open_corpus(settings).source

@@ -33,7 +33,7 @@ class Page:
 
 
 def build(studio: Studio, *, dataset: Path | None, mode: str) -> Page:
-    """The page over a studio; `mode`: how text is normalised."""
+    """Build the page over a studio; `mode`: how text is normalised."""
     i18n = words.Labels()
     with gr.Blocks(title="LLASA", analytics_enabled=False) as page:
         state = gr.Markdown(elem_id="state")
@@ -58,7 +58,7 @@ def build(studio: Studio, *, dataset: Path | None, mode: str) -> Page:
 
 
 def serve(page: Page, *, host: str, port: int | None, share: bool, wait: bool = True) -> str:
-    """Serve the page; returns its address. Only what gradio itself stored can be fetched."""
+    """Serve the page and return its address; only what gradio itself stored can be fetched."""
     page.blocks.queue(max_size=WAITING, api_open=False)
     _, address, _ = page.blocks.launch(
         server_name=host,
@@ -80,7 +80,7 @@ def serve(page: Page, *, host: str, port: int | None, share: bool, wait: bool = 
 
 def _state(studio: Studio, request: gr.Request) -> str:
     if studio.loading:
-        return words.say(request, "loading")
+        return words.translate(request, "loading")
     if studio.error is not None:
-        return words.say(request, "failed", error=studio.error)
-    return words.say(request, "ready", model=studio.model, seconds=studio.seconds)
+        return words.translate(request, "failed", error=studio.error)
+    return words.translate(request, "ready", model=studio.model, seconds=studio.seconds)

@@ -1,4 +1,4 @@
-"""A spectrogram as a picture. Pure functions of a waveform."""
+"""A spectrogram as a picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COLOURS = np.array([[8, 6, 30], [70, 20, 110], [180, 50, 100], [250, 140, 50], [
 
 
 def spectrogram(waveform: np.ndarray, width: int = 900) -> np.ndarray:
-    """Float32 (samples,) to RGB, uint8 of shape (257, up to `width`, 3), low frequencies at the bottom."""
+    """Turn float32 (samples,) into RGB, uint8 (257, up to `width`, 3), low frequencies at the bottom."""
     padded = np.pad(waveform, SIZE // 2)
     hop = max(SIZE // 4, -(-len(waveform) // width))
     starts = np.arange(0, max(1, len(padded) - SIZE + 1), hop)

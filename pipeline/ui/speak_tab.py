@@ -18,7 +18,7 @@ from pipeline.llasa.sampling import Sampling
 from pipeline.llasa.speaking import Speaker, Speech
 from pipeline.llasa.voices import Voice
 from pipeline.ui import words
-from pipeline.ui.callbacks import MODEL, listed, sound, told
+from pipeline.ui.callbacks import MODEL, listed, show_user_errors, sound
 from pipeline.ui.pictures import spectrogram
 from pipeline.ui.studio import Studio
 
@@ -28,7 +28,7 @@ BETWEEN_LOOKS = 0.3  # seconds between two looks at how far it is
 
 
 class SpeakTab:
-    """Builds the tab and answers its events. `row_voice` is where the dataset tab puts a voice."""
+    """Builds the tab and answers its events; `row_voice` is where the dataset tab puts a voice."""
 
     def __init__(self, studio: Studio, i18n: Any, mode: str) -> None:
         self.studio, self.mode = studio, mode
@@ -112,9 +112,12 @@ class SpeakTab:
         )
         self.stop.click(self._stop, queue=False)
 
-    @told
+    @show_user_errors
     def speak(self, request: gr.Request, text: str, *rest: Any) -> Iterator[tuple[Any, ...]]:
-        """Status, audio, spectrogram and codes of a text. `rest`: the voice's inputs, then the sampling's."""
+        """Yield status, audio, spectrogram and codes of a text.
+
+        `rest` holds the voice's inputs, then the sampling's.
+        """
         spoken, stopped = yield from self._spoken([text], rest, request, others=3)
         one = spoken[0]
         yield (
@@ -124,12 +127,12 @@ class SpeakTab:
             listed(one.codes),
         )
 
-    @told
+    @show_user_errors
     def speak_lines(self, request: gr.Request, lines: str, *rest: Any) -> Iterator[tuple[Any, ...]]:
-        """Status, table of results and a zip of the sound of each line."""
+        """Yield status, table of results and a zip of the sound of each line."""
         texts = [line.strip() for line in lines.splitlines() if line.strip()]
         if len(texts) > MOST_LINES:
-            raise UsageError(words.say(request, "too_many", count=len(texts), most=MOST_LINES))
+            raise UsageError(words.translate(request, "too_many", count=len(texts), most=MOST_LINES))
         spoken, stopped = yield from self._spoken(texts or [""], rest, request, others=2)
         rows = [[one.text, round(one.seconds, 2), len(one.codes)] for one in spoken]
         table = {"headers": words.columns(request, "lines"), "data": rows}
@@ -138,12 +141,12 @@ class SpeakTab:
     def _spoken(
         self, texts: list[str], rest: tuple[Any, ...], request: gr.Request, others: int
     ) -> Generator[tuple[Any, ...], None, tuple[list[Speech], bool]]:
-        """The speeches, and whether they were stopped; until then a status, and nothing for the others.
+        """Yield a status until the speeches are done, then those and whether they were stopped.
 
         Whoever leaves the page stops what it was doing.
         """
         if self.studio.loading:
-            raise UsageError(words.say(request, "not_ready"))
+            raise UsageError(words.translate(request, "not_ready"))
         speaker = self.studio.speaker()
         session = str(request.session_hash)
         stopped = self.studio.begin(session)
@@ -163,7 +166,7 @@ class SpeakTab:
             )
             try:
                 while not wait([work], BETWEEN_LOOKS).done:
-                    status = words.say(request, "working", done=now[0], codes=now[1])
+                    status = words.translate(request, "working", done=now[0], codes=now[1])
                     yield (status, *[gr.skip()] * others)
             except GeneratorExit:
                 self.studio.stop(session)
@@ -182,11 +185,11 @@ class SpeakTab:
 
 
 def report(request: gr.Request, spoken: list[Speech], stopped: bool) -> str:
-    """The status line of speech that is done: how long it took, and where the time went."""
+    """Return the status line of finished speech: how long it took, and where the time went."""
     timings = spoken[0].timings
     codes = sum(len(one.codes) for one in spoken)
-    first = words.say(request, "stopped" if stopped else "done", total=timings.total)
-    figures = words.say(
+    first = words.translate(request, "stopped" if stopped else "done", total=timings.total)
+    figures = words.translate(
         request,
         "figures",
         codes=codes,
@@ -199,7 +202,7 @@ def report(request: gr.Request, spoken: list[Speech], stopped: bool) -> str:
         seed=spoken[0].seed,
     )
     cut = not stopped and not all(one.ended for one in spoken)
-    return f"{first}\n{figures}{words.say(request, 'cut') if cut else ''}"
+    return f"{first}\n{figures}{words.translate(request, 'cut') if cut else ''}"
 
 
 def _sampling(
@@ -212,7 +215,7 @@ def _sampling(
     seed: str,
 ) -> Sampling:
     if seed.strip() and not seed.strip().isdecimal():
-        raise UsageError(words.say(request, "bad_seed", seed=seed.strip()))
+        raise UsageError(words.translate(request, "bad_seed", seed=seed.strip()))
     drawn = int(seed) if seed.strip() else None
     return Sampling(temperature, top_p, int(top_k), penalty, int(max_codes), drawn)
 

@@ -1,7 +1,4 @@
-"""What stands behind the page: a speaker that loads while the page is already there, and who asked to stop.
-
-Knows nothing of gradio.
-"""
+"""What stands behind the page: a speaker that loads while the page is already there, and stop requests."""
 
 from __future__ import annotations
 
@@ -35,7 +32,10 @@ class Studio:
         return self._speaker is None and self.error is None
 
     def speaker(self) -> Speaker:
-        """The speaker, waiting until it is loaded. PipelineError says why there is none."""
+        """Return the speaker, waiting until it is loaded.
+
+        Raises PipelineError, which says why there is none.
+        """
         self._thread.join()
         if self._speaker is None:
             raise PipelineError(self.error or "the model could not be loaded")
@@ -46,7 +46,7 @@ class Studio:
         self._stops.add(session)
 
     def begin(self, session: str) -> Callable[[], bool]:
-        """Forget earlier wishes of a session to stop; returns whether it has one since."""
+        """Forget earlier stop requests of a session; return a function that tells whether one came since."""
         self._stops.discard(session)
         return lambda: session in self._stops
 

@@ -109,20 +109,20 @@ class Labels:
         self.tables = gr.I18n(en=tables[0], ja=tables[1])
 
     def __call__(self, key: str) -> Any:
-        """The label of that key."""
+        """Return the label of that key."""
         return self.tables(PREFIX + key)
 
 
 def is_japanese(request: Any) -> bool:
-    """Whether a request's first language is Japanese."""
+    """Return whether a request's first language is Japanese."""
     return str(request.headers.get("accept-language", "")).strip().lower().startswith("ja")
 
 
-def say(request: Any, key: str, **values: Any) -> str:
-    """A sentence in the language of a request."""
+def translate(request: Any, key: str, **values: Any) -> str:
+    """Return a sentence in the language of a request."""
     return SENTENCES[key][is_japanese(request)].format(**values)
 
 
 def columns(request: Any, key: str) -> list[str]:
-    """The headers of a table in the language of a request."""
+    """Return the headers of a table in the language of a request."""
     return COLUMNS[key][is_japanese(request)]

@@ -1,1 +1,1 @@
-"""Would a LLASA trained on this dataset speak well? Integrity, statistics, round trip, verdict and report."""
+"""Judges a dataset: integrity, statistics, round trip, verdict and report."""

@@ -1,7 +1,4 @@
-"""From figures to a verdict: each check holds one figure against one threshold, and says what to do.
-
-Knows the names in `metrics.json` and the thresholds of the configuration; measures nothing.
-"""
+"""From figures to a verdict: each check holds one figure against one threshold, and says what to do."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ Metrics = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """A check to make. `figure`: where it stands in the metrics, dotted; `limit`: the setting's name."""
+    """A check to make; `figure`: where it stands in the metrics, dotted; `limit`: the setting's name."""
 
     title: str
     figure: str
@@ -28,7 +25,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Check:
-    """A rule's outcome. `low` and `high` bound the value where it is an estimate."""
+    """A rule's outcome; `low` and `high` bound the value if it is an estimate."""
 
     title: str
     figure: str
@@ -188,12 +185,15 @@ RULES = (
 
 
 def judge(metrics: Metrics, settings: ValidationSettings) -> list[Check]:
-    """Every check, in the order of the report. A figure that was not measured is skipped."""
+    """Return every check, in the order of the report. A figure that was not measured is skipped."""
     return [_check(rule, metrics, settings) for rule in RULES]
 
 
 def passes(checks: list[Check]) -> bool:
-    """Whether no check failed. One that is unsure does not fail the dataset: a larger sample decides it."""
+    """Return whether no check failed.
+
+    One that is unsure does not fail the dataset: a larger sample decides it.
+    """
     return all(check.outcome != "failed" for check in checks)
 
 
@@ -222,7 +222,7 @@ def _holds(value: float, limit: float, at_most: bool) -> bool:
 
 
 def _figure(metrics: Metrics, path: str) -> tuple[float | None, float | None, float | None]:
-    """A figure with its bounds, all None where it was not measured."""
+    """Return a figure with its bounds, all None if it was not measured."""
     found: Any = metrics
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None

@@ -1,4 +1,4 @@
-"""Estimates from a sample, with confidence intervals. Knows numbers only."""
+"""Estimates from a sample, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; `number`: rows it rests on."""
+    """A figure with its 95 % interval, and the `number` of rows it rests on."""
 
     value: float
     low: float
@@ -23,15 +23,15 @@ class Estimate:
 
 
 def mean(values: Sequence[float], seed: int = 0) -> Estimate | None:
-    """The mean of some rows' figures; None without rows. See `ratio`."""
+    """Return the mean of some rows' figures; None without rows. See `ratio`."""
     return ratio(values, [1.0] * len(values), seed)
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float], seed: int = 0) -> Estimate | None:
-    """Sum over sum, as word error rates are, with a percentile bootstrap over rows (Efron 1979).
+    """Return sum over sum, as word error rates are, with a percentile bootstrap over rows (Efron 1979).
 
-    Rows that all say the same give a bootstrap of width 0, which a small sample does not earn: a share of 0
-    or 1 is given the rule of three's interval instead.
+    Rows that all say the same give a bootstrap of width 0, which a small sample does not earn: a share of
+    0 or 1 is given the rule of three's interval instead.
     """
     top, bottom = np.asarray(numerators, float), np.asarray(denominators, float)
     if len(top) == 0 or bottom.sum() == 0:
@@ -50,7 +50,7 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float], seed: int 
 
 
 def as_dict(estimate: Estimate | None) -> dict[str, Any] | None:
-    """An estimate for JSON."""
+    """Return an estimate for JSON."""
     if estimate is None:
         return None
     return {name: value if name == "number" else round(value, 5) for name, value in asdict(estimate).items()}

@@ -1,7 +1,4 @@
-"""What a validation needs of the other rooms: the dataset, its codec and recordings, a model, a tokenizer.
-
-Knows how each is opened and which of them may be missing; validates nothing.
-"""
+"""Opens what a validation needs: the dataset, its codec and recordings, a model, a tokenizer."""
 
 from __future__ import annotations
 
@@ -24,14 +21,14 @@ if TYPE_CHECKING:
     from pipeline.validate.listening.sample import Recordings
     from pipeline.validate.listening.speaking import Said, Speak
     from pipeline.validate.rows.scan import Fits
-    from pipeline.validate.session import Parts
+    from pipeline.validate.session import Inputs
 
 TOKENIZED_AT_ONCE = 1000  # texts
 DOWNLOADS = "validated"  # folder here for datasets of the Hub, and their reports
 
 
 def open_dataset(output: str) -> Dataset:
-    """The dataset that OUT names. UsageError when there is none."""
+    """Open the dataset that OUT names. Raises UsageError if there is none."""
     from pipeline.dataset.reader import Dataset
     from pipeline.dataset.single_file import parts_folder
 
@@ -42,19 +39,19 @@ def open_dataset(output: str) -> Dataset:
 
 
 def fetch(name: str) -> Dataset:
-    """A dataset on the Hub, as a folder below `DOWNLOADS` here, which a second run finds again."""
+    """Fetch a dataset from the Hub to a folder below `DOWNLOADS`, which a second run finds again."""
     from pipeline.publish.hub import download
-    from pipeline.validate.published import adopt
+    from pipeline.validate.published import import_published
 
     root = Path(DOWNLOADS, name.replace("/", "--"))
     print(f"{name}: from the Hub to {root}")
     download(name, root / "hub")
-    return adopt(root / "hub", root)
+    return import_published(root / "hub", root)
 
 
-def gather(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) -> Parts:
+def open_inputs(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) -> Inputs:
     """Open codec, corpus and model, as far as they are needed and there."""
-    from pipeline.validate.session import Parts
+    from pipeline.validate.session import Inputs
 
     wanted = settings.validation.sample or settings.validation.exact or arguments.model
     codec = open_fp32(settings.codec, dataset) if wanted else None
@@ -67,7 +64,7 @@ def gather(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) 
                 f"The recordings were not compared: {error}. Give their folder with --audio and the "
                 "transcripts with --text."
             )
-    return Parts(
+    return Inputs(
         codec=codec,
         alone=None if codec is None else reference(codec),
         recordings=recordings,
@@ -80,10 +77,10 @@ def gather(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) 
 
 
 def open_fp32(codec: CodecSettings, dataset: Dataset) -> Codec:
-    """The dataset's codec in float32. UsageError when its weights are not those that made the codes."""
-    from pipeline.codec import open_codec
+    """Open the dataset's codec in float32. Raises UsageError if other weights made the codes."""
+    from pipeline.codec import load_codec
 
-    opened = open_codec(codec.model_copy(update={"bf16": False, "compile": False}))
+    opened = load_codec(codec.model_copy(update={"bf16": False, "compile": False}))
     made_with = {state.codec["fingerprint"] for state in dataset.states()}
     if made_with and made_with != {opened.fingerprint}:
         raise UsageError(
@@ -94,7 +91,7 @@ def open_fp32(codec: CodecSettings, dataset: Dataset) -> Codec:
 
 
 def reference(codec: Codec) -> Encode:
-    """What encodes one clip alone, in fp32, by the unmodified model where there is one."""
+    """Return a function that encodes one clip alone, in fp32, by the unmodified model if there is one."""
     import torch
 
     from pipeline.codec.agreement import encode_alone
@@ -103,7 +100,7 @@ def reference(codec: Codec) -> Encode:
 
 
 def open_recordings(dataset: Dataset, settings: Settings, codec: Codec) -> Recordings:
-    """The corpus's audio. UsageError when it is not where it was."""
+    """Open the corpus's audio. Raises UsageError if it is not where it was."""
     from pipeline.audio.source import FolderSource
     from pipeline.corpus import open_corpus
     from pipeline.validate.listening.sample import Recordings
@@ -119,7 +116,7 @@ def open_recordings(dataset: Dataset, settings: Settings, codec: Codec) -> Recor
 
 
 def speaker(model: str, codec: Codec) -> Speak:
-    """A LLASA model as a function from texts to speech."""
+    """Return a LLASA model as a function from texts to speech."""
     from pipeline.llasa.loading import ModelSettings
     from pipeline.llasa.sampling import Sampling
     from pipeline.llasa.speaking import open_speaker
@@ -135,7 +132,7 @@ def speaker(model: str, codec: Codec) -> Speak:
 
 
 def fits(tokenizer: str, dataset: Dataset, settings: Settings) -> Fits:
-    """Whether texts with their codes fit the training length, as a tokenizer and its prompt count them."""
+    """Return a function that tells which texts fit the training length with their codes and prompt."""
     from pipeline.llasa_format.prompt import read_prompt_format
     from pipeline.llasa_format.tokenizer import load_tokenizer
 
@@ -154,7 +151,7 @@ def fits(tokenizer: str, dataset: Dataset, settings: Settings) -> Fits:
 
 
 def read_ids(path: str) -> frozenset[str]:
-    """Ids of a text file, one a line. UsageError when it cannot be read."""
+    """Read the ids of a text file, one a line. Raises UsageError if it cannot be read."""
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:

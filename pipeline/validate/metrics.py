@@ -1,7 +1,4 @@
-"""What `report/metrics.json` says: the names of its figures, and how they follow from what was measured.
-
-Knows results of the parts, not how they came about.
-"""
+"""What `report/metrics.json` says: the names of its figures, and how they follow from what was measured."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import numpy as np
 
 from pipeline.validate import summary
 from pipeline.validate.checks import Check, passes
-from pipeline.validate.listening.audio_quality import Sound
+from pipeline.validate.listening.audio_quality import AudioQuality
 from pipeline.validate.listening.fidelity import MATCHED
 from pipeline.validate.listening.recognise import SWAPPED
 from pipeline.validate.listening.round_trip import Figures
@@ -35,7 +32,7 @@ SENTENCES = 20  # of a kind, that are kept
 
 
 def of_checks(checks: Sequence[Check]) -> dict[str, Any]:
-    """`verdict` and `checks`."""
+    """Return `verdict` and `checks`."""
     return {
         "verdict": "pass" if passes(list(checks)) else "fail",
         "checks": [dataclasses.asdict(check) for check in checks],
@@ -43,7 +40,7 @@ def of_checks(checks: Sequence[Check]) -> dict[str, Any]:
 
 
 def of_scan(scan: Scan) -> dict[str, Any]:
-    """`dataset`, `integrity` and `statistics`."""
+    """Return `dataset`, `integrity` and `statistics`."""
     rows = max(scan.rows, 1)
     unaccounted = abs(scan.planned - scan.rows - scan.rejected) if scan.planned else 0
     damaged = len(scan.file_faults) + len(scan.form_faults) + scan.shards_of_another_plan
@@ -98,14 +95,14 @@ def _statistics(scan: Scan, rows: int) -> dict[str, Any]:
 
 
 def of_sample(rows: Sequence[Figures]) -> dict[str, Any]:
-    """`audio` and `round_trip`; empty without a sample."""
+    """Return `audio` and `round_trip`; empty without a sample."""
     if not rows:
         return {"audio": {}, "round_trip": {}}
     return {"audio": summary.audio_summary(rows), "round_trip": summary.round_trip_summary(rows)}
 
 
 def of_speech(spoken: Sequence[Figures], rows: Sequence[Figures], model: str) -> dict[str, Any]:
-    """`speaking`; empty without a model. `rows`: the round trip, whose words it is compared with."""
+    """Return `speaking`; empty without a model. `rows`: the round trip, whose words it is compared with."""
     if not spoken:
         return {}
     decoded = {row["row"]: row for row in rows if "errors_decoded" in row}
@@ -117,17 +114,17 @@ def of_speech(spoken: Sequence[Figures], rows: Sequence[Figures], model: str) ->
 
 
 def note_suspects(suspects: Suspects, rows: Sequence[Figures]) -> None:
-    """Rows of the sample with bad audio, other words, or decoded audio that is not of its source."""
+    """Note rows of the sample with bad audio, other words, or decoded audio that is not of its source."""
     for row in rows:
         for reason, (score, value) in _sample_faults(row).items():
             suspects.add(reason, np.array([row["row"]]), score, np.array([value]))
 
 
 def _sample_faults(row: Figures) -> dict[str, tuple[float, float]]:
-    """Reason: score and figure."""
+    """Return reason: score and figure."""
     if "problem" in row:
         return {"source_cannot_be_decoded": (1.0, np.nan)}
-    faults = Sound(**row["sound"]).faults()
+    faults = AudioQuality(**row["sound"]).faults()
     correlation = row["fidelity"]["mel_correlation"]
     if correlation < MATCHED:
         faults["decoded_is_not_its_source"] = (1 + MATCHED - correlation, correlation)

@@ -1,7 +1,7 @@
-"""A dataset that was published as Parquet files, made into a folder that validation reads like any other.
+"""Turns a dataset that was published as Parquet files into a folder that validation reads like any other.
 
-Knows what a publication leaves out: states and manifest. What they would say is taken from the files, from
-`stats.json`, and embedded recordings become files again. Fetching is not done here.
+A publication leaves out states and manifest. What they would say is taken from the files and from
+`stats.json`, and embedded recordings become files again.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from pipeline.storage.files import replacing, write_text
 RECORDINGS = "recordings"  # folder of the recordings that were embedded
 
 
-def adopt(fetched: Path, root: Path) -> Dataset:
+def import_published(fetched: Path, root: Path) -> Dataset:
     """Make `root` a dataset of what was fetched into another folder; what was made before is kept.
 
-    UsageError when that is no publication of this pipeline.
+    Raises UsageError if that is no publication of this pipeline.
     """
     try:
         content = yaml.safe_load((fetched / "config.yaml").read_text(encoding="utf-8"))
@@ -56,7 +56,7 @@ def _inputs(path: Path) -> str:
 
 
 def _state(shard: int, path: Path, target: Path, codec: dict[str, Any], rejected: int) -> State:
-    """What the pipeline would have written of a shard, as far as its rows tell."""
+    """Return what the pipeline would have written of a shard, as far as its rows tell."""
     table = pq.read_table(target, columns=["code", "duration"])
     return State(
         shard=shard,

@@ -1,7 +1,4 @@
-"""One validation from start to finish: scan, sample, exactness, speech, verdict; and what is written of it.
-
-Knows the order of the parts and the layout of `report/`. Codec, corpus and model are passed in.
-"""
+"""One validation from start to finish: scan, sample, exactness, speech, verdict."""
 
 from __future__ import annotations
 
@@ -37,12 +34,12 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Parts:
-    """What a validation is given beside the dataset; without a part, what needs it is left out.
+class Inputs:
+    """What a validation is given beside the dataset; what lacks its input is left out.
 
-    `codec`: with its decoder, in fp32; `alone`: the reference that encodes one clip; `speak`: a model, by the
-    name `model`, that did not learn the ids in `held_out`; `notes`: sentences for the report on what is
-    missing and why.
+    `codec`: with its decoder, in fp32; `alone`: the reference that encodes one clip; `speak`: a model, by
+    the name `model`, that did not learn the ids in `held_out`; `notes`: sentences for the report on what
+    is missing and why.
     """
 
     codec: Codec | None = None
@@ -67,7 +64,7 @@ class Outcome:
     suspects: list[dict[str, Any]] = field(default_factory=list)  # worst first
 
 
-def validate(dataset: Dataset, settings: ValidationSettings, parts: Parts, say: Say) -> Outcome:
+def validate(dataset: Dataset, settings: ValidationSettings, parts: Inputs, say: Say) -> Outcome:
     """Look at a dataset; writes `report/metrics.json` and `report/suspects.jsonl`."""
     report = dataset.root / "report"
     suspects = Suspects(settings.keep_suspects)
@@ -99,7 +96,7 @@ def validate(dataset: Dataset, settings: ValidationSettings, parts: Parts, say: 
 
 
 def _scan(
-    dataset: Dataset, settings: ValidationSettings, parts: Parts, suspects: Suspects, work: Path
+    dataset: Dataset, settings: ValidationSettings, parts: Inputs, suspects: Suspects, work: Path
 ) -> Scan:
     total = sum(state.rows for state in dataset.states())
     with Progress("reading", total, unit="row") as progress:
@@ -109,7 +106,7 @@ def _scan(
 def _round_trip(
     dataset: Dataset,
     settings: ValidationSettings,
-    parts: Parts,
+    parts: Inputs,
     scan: Scan,
     sampled: Sequence[int],
     work: Path,
@@ -143,7 +140,7 @@ def _round_trip(
 
 
 def _exact(
-    dataset: Dataset, settings: ValidationSettings, parts: Parts, scan: Scan, suspects: Suspects
+    dataset: Dataset, settings: ValidationSettings, parts: Inputs, scan: Scan, suspects: Suspects
 ) -> dict[str, Any]:
     if parts.alone is None or parts.recordings is None or settings.exact == 0:
         return {}
@@ -165,7 +162,7 @@ def _exact(
 def _speak(
     dataset: Dataset,
     settings: ValidationSettings,
-    parts: Parts,
+    parts: Inputs,
     scan: Scan,
     sampled: Sequence[int],
     recogniser: Recogniser | None,
@@ -189,12 +186,12 @@ def _speak(
 def _texts_to_speak(
     dataset: Dataset,
     settings: ValidationSettings,
-    parts: Parts,
+    parts: Inputs,
     scan: Scan,
     sampled: Sequence[int],
     recogniser: Recogniser | None,
 ) -> list[SampleRow]:
-    """Rows named as held out, wherever they are; else of the sample, those that can be judged first."""
+    """Return rows named as held out; else rows of the sample, those that can be judged first."""
     numbers = find_ids(dataset, scan.shard_rows, parts.held_out) if parts.held_out else sampled
     rows = [row for row in read_rows(dataset, scan.shard_rows, numbers) if row.text.strip()]
     wanted = settings.asr_language or (recogniser.language if recogniser else None)
@@ -203,6 +200,6 @@ def _texts_to_speak(
 
 
 def _describe(dataset: Dataset, scan: Scan, ranked: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """Id, text and audio of the suspects, by row number."""
+    """Return id, text and audio of the suspects, by row number."""
     rows = read_rows(dataset, scan.shard_rows, [entry["row"] for entry in ranked])
     return {row.row: {"id": row.id, "text": row.text, "audio": row.audio} for row in rows}

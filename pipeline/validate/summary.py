@@ -1,7 +1,4 @@
-"""What the sampled rows say together: estimates with intervals, of audio, round trip, recognition, speech.
-
-Knows the figures of rows (round_trip.py, speaking.py), not how they were measured.
-"""
+"""What the sampled rows say together: estimates with intervals, of audio, round trip, recognition, speech."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.validate.estimate import as_dict, mean, ratio
-from pipeline.validate.listening.audio_quality import Sound
+from pipeline.validate.listening.audio_quality import AudioQuality
 from pipeline.validate.listening.fidelity import MATCHED
 from pipeline.validate.listening.recognise import SWAPPED
 from pipeline.validate.listening.round_trip import Figures
@@ -22,10 +19,10 @@ Summary = dict[str, dict[str, Any] | None]  # an estimate by name, as a dict; No
 
 
 def audio_summary(rows: Sequence[Figures]) -> Summary:
-    """Of the sources: the mean of each figure, and shares of rows with a fault."""
+    """Summarise the sources: the mean of each figure, and shares of rows with a fault."""
     sounds = [row["sound"] for row in rows if "sound" in row]
     found = {name: as_dict(mean([one[name] for one in sounds])) for name in SOUND}
-    measured = [Sound(**one) for one in sounds]
+    measured = [AudioQuality(**one) for one in sounds]
     faults = [one.faults() for one in measured]
     for reason in ("clipped", "dc_offset", "little_speech", "faint"):
         found[f"rows_{reason}"] = as_dict(mean([float(reason in one) for one in faults]))
@@ -36,7 +33,7 @@ def audio_summary(rows: Sequence[Figures]) -> Summary:
 
 
 def round_trip_summary(rows: Sequence[Figures]) -> Summary:
-    """Of source against decoded: distances, scores, opinion and its fall, word errors and their rise."""
+    """Compare source and decoded: distances, scores, opinion and its fall, word errors and their rise."""
     done = [row for row in rows if "fidelity" in row]
     found = {name: as_dict(mean([row["fidelity"][name] for row in done])) for name in FIDELITY}
     correlations = [row["fidelity"]["mel_correlation"] for row in done]
@@ -49,7 +46,7 @@ def round_trip_summary(rows: Sequence[Figures]) -> Summary:
 
 
 def recognition_summary(rows: Sequence[Figures]) -> Summary:
-    """Word (or character) error rates by unit, their rise, and rows in which other words are heard."""
+    """Return word (or character) error rates by unit, their rise, and rows in which other words are heard."""
     heard = [row for row in rows if row.get("length")]
     found: Summary = {}
     for unit in ("word", "character"):
@@ -66,13 +63,13 @@ def recognition_summary(rows: Sequence[Figures]) -> Summary:
 
 
 def has_other_words(row: Figures) -> bool:
-    """Whether the source says something else than the row's text."""
+    """Return whether the source says something else than the row's text."""
     length = row.get("length") or 0
     return length >= ENOUGH_WORDS and row["errors_source"] / length > SWAPPED
 
 
 def speaking_summary(rows: Sequence[Figures]) -> Summary:
-    """Of spoken texts: errors against the round trip's, how many end by themselves, duration against it."""
+    """Summarise spoken texts: errors against the round trip's, endings and durations."""
     heard = [row for row in rows if row.get("length") and "errors_spoken" in row]
     lengths = [row["length"] for row in heard]
     compared = [row for row in heard if "errors_decoded" in row]

@@ -28,7 +28,7 @@ class _Kept:
 
 
 class Suspects:
-    """Rows by reason. `keep` bounds the rows kept of each reason."""
+    """Rows by reason; `keep` bounds the rows kept of each reason."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -37,7 +37,7 @@ class Suspects:
     def add(
         self, reason: str, rows: np.ndarray, scores: np.ndarray | float, values: np.ndarray | None = None
     ) -> None:
-        """Row numbers (n,) with their scores, and the figures that the reason is about."""
+        """Return row numbers (n,) with their scores, and the figures that the reason is about."""
         if len(rows) == 0:
             return
         known = self._kept.setdefault(reason, _Kept(0, np.empty(0, np.int64), np.empty(0), np.empty(0)))
@@ -54,11 +54,11 @@ class Suspects:
             )
 
     def totals(self) -> dict[str, int]:
-        """How many rows each reason has, the kept and the others."""
+        """Return how many rows each reason has, the kept and the others."""
         return {reason: kept.total for reason, kept in sorted(self._kept.items())}
 
     def ranked(self) -> list[dict[str, Any]]:
-        """A dict a row, worst first: row, score, reasons (a list), values (figure by reason)."""
+        """Return a dict a row, worst first: row, score, reasons (a list), values (figure by reason)."""
         merged: dict[int, dict[str, Any]] = {}
         for reason, kept in sorted(self._kept.items()):
             for row, score, value in zip(

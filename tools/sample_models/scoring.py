@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 import torch
 
-from pipeline.codec import open_codec
+from pipeline.codec import load_codec
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.llasa.loading import ModelSettings
@@ -37,7 +37,7 @@ def round_trip(codec: Codec, waveforms: Sequence[np.ndarray]) -> list[np.ndarray
 def score_all(training: list[Prompt], held_out: list[Prompt], models: Path, heard: Path) -> dict[str, Any]:
     """The codec on held-out prompts, the LLASA on known and on new texts; `heard` gets the sound."""
     judge = scores.Judge(fetch_whisper.fetch(fetch_whisper.DEFAULT))
-    codec = open_codec(CodecSettings(name=str(models / "codec")))
+    codec = load_codec(CodecSettings(name=str(models / "codec")))
     sources = [prompt.waveform for prompt in held_out]
     made = round_trip(codec, sources)
     _keep(heard / "codec", [prompt.name for prompt in held_out], made)

@@ -1,7 +1,4 @@
-"""The two libraries that decode audio, behind one interface: libsndfile first, FFmpeg (PyAV) for the rest.
-
-Knows how to open, seek and read blocks. `pipeline.audio.decode` says what makes a clip unfit.
-"""
+"""The two libraries that decode audio, behind one interface: libsndfile first, FFmpeg (PyAV) for the rest."""
 
 from __future__ import annotations
 
@@ -24,9 +21,9 @@ UNRECOGNISED = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
 
 
 def open_decoder(file: BinaryIO, size: int, name: str) -> Decoder:
-    """The decoder for `file` of `size` bytes; `name` only helps with formats that have no header.
+    """Return the decoder for `file` of `size` bytes; `name` only helps with formats that have no header.
 
-    Raises AudioError when neither library can open it.
+    Raises AudioError if neither library can open it.
     """
     raw = RAW_FORMATS.get(PurePath(name).suffix.lower())
     if raw is not None:
@@ -50,9 +47,10 @@ def open_decoder(file: BinaryIO, size: int, name: str) -> Decoder:
 
 
 def silence_native_output() -> None:
-    """Send what C libraries print to nowhere, for the rest of this process; Python's own stderr stays.
+    """Discard what C libraries print, for the rest of this process; Python's own stderr stays.
 
-    mpg123 (in libsndfile) writes warnings straight to descriptor 2 and has no switch that soundfile reaches.
+    mpg123 (in libsndfile) writes warnings straight to descriptor 2 and has no switch that soundfile
+    reaches.
     """
     sys.stderr.flush()
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")

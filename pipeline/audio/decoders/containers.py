@@ -1,7 +1,7 @@
-"""What a container states about its own length, read from its bytes without decoding.
+"""Reads from a container's bytes, without decoding, how long it says it is.
 
-Knows the layouts of RIFF, AIFF, Ogg, MP4, Matroska, ASF and MPEG audio just far enough to see that a file
-ends before it says it does: decoders hide that and return what is there. Knows nothing of samples.
+Parses RIFF, AIFF, Ogg, MP4, Matroska, ASF and MPEG audio just far enough to see that a file ends before it
+says it does: decoders hide that and return what is there.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ EBML_SEGMENT = bytes.fromhex("18538067")
 
 
 def truncation(read_at: ReadAt, size: int) -> str | None:
-    """How a file of `size` bytes falls short of what it states, as a sentence.
+    """Say in a sentence how a file of `size` bytes falls short of what it states.
 
-    None when it does not, when it states nothing, and for a container that is not known here.
+    Returns None if it does not, if it states nothing, and for a container that is not known here.
     """
     head = read_at(0, 16)
     if head[:4] in (b"RIFF", b"RF64", b"RIFX"):
@@ -43,7 +43,9 @@ def truncation(read_at: ReadAt, size: int) -> str | None:
 
 
 def mpeg_frame_count(read_at: ReadAt) -> int | None:
-    """MPEG audio frames that the Xing or Info header of an MP3 file states; None without such a header.
+    """Return MPEG audio frames that the Xing or Info header of an MP3 file states.
+
+    Returns None without such a header.
 
     Layout: https://gabriel.mp3-tech.org/mp3infotag.html
     """
@@ -119,7 +121,7 @@ def _matroska(read_at: ReadAt, size: int) -> str | None:
 
 
 def _ebml_size(field: bytes) -> tuple[int | None, int]:
-    """The value of a variable-length size and its width in bytes; all ones mean unknown (RFC 8794)."""
+    """Return the value of a variable-length size and its width in bytes; all ones mean unknown (RFC 8794)."""
     if not field or not field[0]:
         return None, 1
     width = 9 - field[0].bit_length()

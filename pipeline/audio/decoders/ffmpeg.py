@@ -22,7 +22,10 @@ ESTIMATING_DEMUXERS = {"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"}
 
 
 class AvDecoder:
-    """m4a, AAC, WebM, WMA, G.722 and what else FFmpeg knows. NOT_AUDIO when it finds no audio on opening."""
+    """Decodes m4a, AAC, WebM, WMA, G.722 and all else that FFmpeg reads.
+
+    Raises AudioError (NOT_AUDIO) if it finds no audio.
+    """
 
     frames: int | None = None
 
@@ -74,7 +77,11 @@ class AvDecoder:
         self._container.close()
 
     def _decoded(self) -> Iterator[Any]:
-        """Decoded frames. TRUNCATED when the last packet is incomplete, DECODE_FAILED when another is bad."""
+        """Yield decoded frames.
+
+        Raises AudioError: TRUNCATED if the last packet is incomplete, DECODE_FAILED if another one is
+        bad.
+        """
         packets = self._container.demux(self._stream)
         try:
             for packet in packets:
@@ -92,7 +99,7 @@ class AvDecoder:
             raise AudioError(Reason.DECODE_FAILED, f"it cannot be read: {error.strerror}") from error
 
     def _from(self, first: int) -> tuple[Iterator[Any], int]:
-        """Frames from before sample `first` on, as near as the container can be searched, and their place."""
+        """Return frames from shortly before sample `first` on, and their position."""
         frames = self._decoded()
         if not first or self._container.format.name in ESTIMATING_DEMUXERS:
             return frames, 0
@@ -111,9 +118,12 @@ class AvDecoder:
         return chain([landed], frames), position
 
     def _origin(self, opening: Sequence[Any]) -> int | None:
-        """The time stamp of sample 0, in samples, from the first frames; None where frames carry no times.
+        """Return the time stamp of sample 0, in samples, from the first frames.
 
-        Taken at the second frame: decoders shorten the first by a codec's delay and leave its time as it was.
+        Returns None if frames carry no times.
+
+        Taken at the second frame: decoders shorten the first by a codec's delay and leave its time as
+        it was.
         """
         if len(opening) < 2 or any(frame.pts is None for frame in opening):
             return None
@@ -128,7 +138,10 @@ class AvDecoder:
             raise AudioError(Reason.DECODE_FAILED, f"it cannot be searched: {error.strerror}") from error
 
     def _stamp(self, frame: Any) -> int:
-        """A frame's time stamp in samples, as exact as the container has it: WebM and WMA count in ms."""
+        """Return a frame's time stamp in samples, as exact as the container has it.
+
+        WebM and WMA count in ms.
+        """
         if frame.pts is None:
             raise AudioError(Reason.DECODE_FAILED, "it cannot be searched: its frames have no time stamps")
         stamp: int = round(frame.pts * frame.time_base * self.rate)

@@ -11,7 +11,7 @@ from pipeline.utterance import Reason
 
 
 class AudioError(Exception):
-    """This audio cannot be used. `reason` is for counting, `detail` one sentence for a person."""
+    """Audio that cannot be used: `reason` is for counting, `detail` is one sentence for a person."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
@@ -27,15 +27,15 @@ class Decoder(Protocol):
     frames: int | None  # how many the header states, where it does so exactly
 
     def duration(self) -> float:
-        """Seconds, as the header states; counted from the packets where it states nothing."""
+        """Return the seconds that the header states; counted from the packets if it states nothing."""
         ...
 
     def close(self) -> None:
-        """Let go of the file, which stays open."""
+        """Release the file, which stays open."""
         ...
 
     def blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
-        """Mono float32 blocks of the frames [first, last), or up to the end; fewer where the recording ends.
+        """Yield mono float32 blocks of the frames [first, last); fewer if the recording ends.
 
         A sample is the mean over all channels. Raises AudioError.
         """
@@ -43,7 +43,7 @@ class Decoder(Protocol):
 
 
 def mono(channels: np.ndarray) -> np.ndarray:
-    """Mean over channels: (channels, samples) → (samples,), float32; summed in one order on any machine."""
+    """Average (channels, samples) over channels to float32 (samples,), in the same order on any machine."""
     total: np.ndarray = channels[0]
     for channel in channels[1:]:
         total = total + channel

@@ -18,7 +18,10 @@ MPEG_FRAME = 1152  # samples; an encoder's padding makes the last one uncertain
 
 
 class SoundFileDecoder:
-    """WAV, FLAC, MP3, Vorbis, Opus and what else libsndfile knows; LibsndfileError when it refuses."""
+    """Decodes WAV, FLAC, MP3, Vorbis, Opus and all else that libsndfile reads.
+
+    Raises LibsndfileError if it refuses the file.
+    """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._raw, self._size = file, size
@@ -31,7 +34,7 @@ class SoundFileDecoder:
         self.frames: int | None = self._frames
 
     def states_length(self) -> bool:
-        """Whether `frames` can be trusted: reading stops there, but it may be a guess, or unknown."""
+        """Return whether `frames` can be trusted: reading stops there, but it may be a guess, or unknown."""
         if self._file.format == "MP3":
             return mpeg_frame_count(self._read_at) is not None
         return self._frames < 1 << 62
@@ -41,7 +44,7 @@ class SoundFileDecoder:
         return self._frames / self.rate
 
     def blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
-        """See `Decoder.blocks`. TRUNCATED when there are fewer frames than the header states."""
+        """See `Decoder.blocks`. Raises TRUNCATED if there are fewer frames than the header states."""
         frames = self._frames
         position, last = min(first, frames), min(frames if last is None else last, frames)
         try:

@@ -12,7 +12,7 @@ __all__ = ["Engine", "Job", "engine"]
 
 
 def engine(name: str) -> Engine:
-    """The engine that `run.engine` names: a function that makes all shards of a job."""
+    """Return the engine that `run.engine` names: a function that makes all shards of a job."""
     if name not in ENGINES:
         raise UsageError(f"--engine {name} is none of {', '.join(ENGINES)}")
     chosen: Engine = importlib.import_module(f"pipeline.build.engines.{name}").make_shards

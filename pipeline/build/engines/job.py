@@ -1,4 +1,4 @@
-"""What an engine is given, and what it is."""
+"""What an engine is, and the job that it is given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Job:
-    """Shards to make, and all that it takes. Can be pickled: engines send it to their workers."""
+    """Shards to make and all that it takes; engines pickle it for their workers."""
 
     todo: list[ShardPlan]
     dataset: Dataset
@@ -27,11 +27,11 @@ class Job:
     settings: Settings
     columns: list[str]
     made_with: str | None  # fingerprint of the codec that made the shards there already
-    open_codec: Callable[[CodecSettings], Codec]
+    load_codec: Callable[[CodecSettings], Codec]
 
     def checked_codec(self, settings: CodecSettings) -> Codec:
-        """Load the codec. UsageError when it is not the one that made the shards there already."""
-        codec = self.open_codec(settings)
+        """Load the codec. Raises UsageError if it is not the one that made the existing shards."""
+        codec = self.load_codec(settings)
         if self.made_with not in {None, codec.fingerprint}:
             raise UsageError(
                 f"the codec's weights are not those that made the shards in {self.dataset.root} "
@@ -41,8 +41,8 @@ class Job:
 
 
 class Engine(Protocol):
-    """Makes every shard of a job; `watcher` is told what becomes of the clips."""
+    """Makes every shard of a job, and tells `watcher` what became of the clips."""
 
     def __call__(self, job: Job, watcher: Watcher, say: Say) -> None:
-        """Return when the shards are durable. UsageError when the job cannot be done."""
+        """Return when the shards are durable. Raises UsageError if the job cannot be done."""
         ...

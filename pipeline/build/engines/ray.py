@@ -1,9 +1,9 @@
-"""Shards made by the workers of a Ray cluster, a worker for each GPU.
+"""Makes shards on a Ray cluster, with a worker for each GPU. The only module that imports Ray.
 
-A dealer hands shards out one by one, to whoever is free, so loading runs ahead in each worker as it does in
-one process. A worker that is lost gives the shards it held back to the dealer, and another one is started
-where there is room; one that joins the cluster gets work. The driver holds the output folder: when it dies,
-Ray ends dealer and workers, and running the same command again goes on. The only part that imports Ray.
+A queue hands shards out one by one to whichever worker is free, so loading runs ahead in each worker as it
+does in one process. A lost worker returns the shards it held to the queue, and another one is started if
+there is room; a node that joins the cluster gets work. The driver holds the output folder: when it dies, Ray
+ends queue and workers, and the same command goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.build.engines.job import Job, Say
-from pipeline.build.engines.shard_queue import MAX_LOSSES, Dealer, Done
+from pipeline.build.engines.shard_queue import MAX_LOSSES, Done, ShardQueue
 from pipeline.build.shard_loop import Watcher, encode_shards
 from pipeline.config import RunSettings, Settings
 from pipeline.dataset.manifest import ShardPlan
@@ -37,7 +37,7 @@ LOST = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exc
 
 
 class Worker:
-    """Makes the shards that the dealer gives it. A Ray actor."""
+    """A Ray actor that makes the shards that the queue gives it."""
 
     def __init__(self, number: int, run: str, job: Job, folder: str) -> None:
         with contextlib.suppress(
@@ -47,11 +47,11 @@ class Worker:
         # Temporary names of its own: a worker thought lost may still be writing one of its shards.
         self._number, self._job = number, replace(job, dataset=job.dataset.written_by(f"{run}-{number}"))
 
-    def run(self, dealer: Any) -> None:
+    def run(self, queue: Any) -> None:
         """Work until no shard waits."""
 
         def shards() -> Iterator[ShardPlan]:
-            while (plan := ray.get(dealer.next.remote(self._number))) is not None:
+            while (plan := ray.get(queue.next.remote(self._number))) is not None:
                 yield plan
 
         job = self._job
@@ -64,23 +64,26 @@ class Worker:
             columns=job.columns,
             watcher=Silent(),
         ):
-            ray.get(dealer.finished.remote(self._number, summary(state)))
+            ray.get(queue.finished.remote(self._number, summary(state)))
 
 
 class Silent:
-    """A `Watcher` for workers: the driver counts finished shards instead, so that none counts twice."""
+    """A `Watcher` that ignores everything.
+
+    The driver counts finished shards instead, so none counts twice.
+    """
 
     def advanced(self, clips: int, rejected: int, seconds: float) -> None:
         """See `Watcher.advanced`."""
 
 
 def summary(state: State) -> Done:
-    """What the driver needs of a finished shard."""
+    """Return what the driver needs to know of a finished shard."""
     return state.shard, state.rows, state.rejected, state.seconds
 
 
 def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
-    """See `job.Engine`. UsageError also when there is no such cluster."""
+    """See `job.Engine`. Raises UsageError also if there is no such cluster."""
     settings = job.settings
     with _connected(settings.run):
         gpus = _resources().get("GPU", 0) > 0 and settings.codec.device != "cpu"
@@ -89,11 +92,11 @@ def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
         gpu = "a GPU and " if gpus else ""
         room = _room(per_worker, settings.run)
         say(f"ray: room for {room} workers now, with {gpu}{settings.run.worker_cpus} cores each")
-        _Foreman(job, watcher, say, per_worker).work()
+        _Scheduler(job, watcher, say, per_worker).work()
 
 
 def from_anywhere(job: Job) -> Job:
-    """The job with absolute paths of what is read and written: a worker's working folder is another one."""
+    """Return the job with absolute paths: a worker runs in another working folder."""
     return replace(
         job,
         todo=[replace(plan, part=plan.part.absolute()) for plan in job.todo],
@@ -102,7 +105,7 @@ def from_anywhere(job: Job) -> Job:
 
 
 def for_worker(settings: Settings, *, gpus: bool) -> Settings:
-    """A worker sees its GPU as the only one, and decodes with the cores that it took."""
+    """Return settings for a worker: it sees only its own GPU and decodes with the cores it reserved."""
     values: dict[str, Any] = {"codec.device": "cuda" if gpus else settings.codec.device}
     if settings.load.num_workers is None:
         values["load.num_workers"] = settings.run.worker_cpus - 1
@@ -110,66 +113,66 @@ def for_worker(settings: Settings, *, gpus: bool) -> Settings:
 
 
 @dataclass
-class _Foreman:
+class _Scheduler:
     """Keeps as many workers at work as there is room and work for."""
 
     job: Job
     watcher: Watcher
     say: Say
     per_worker: dict[str, int]
-    _crew: dict[Any, tuple[int, Any]] = field(default_factory=dict)  # by reference of `run`: number, actor
-    _hired: int = 0
+    _workers: dict[Any, tuple[int, Any]] = field(default_factory=dict)  # by reference of `run`: number, actor
+    _started: int = 0
     _run: str = field(
         default_factory=lambda: secrets.token_hex(4)
     )  # tells this driver's workers from others'
 
     def work(self) -> None:
-        """Return when every shard is done. PipelineError when one shard costs worker after worker."""
-        dealer = _beside_the_driver(Dealer, self.job.todo)
+        """Return when every shard is done. Raises PipelineError if one shard costs worker after worker."""
+        queue = _beside_the_driver(ShardQueue, self.job.todo)
         try:
-            while self._count(dealer):
-                self._look_after(dealer)
+            while self._count(queue):
+                self._look_after(queue)
         finally:
-            for _, actor in self._crew.values():
+            for _, actor in self._workers.values():
                 ray.kill(actor)
-            ray.kill(dealer)
+            ray.kill(queue)
 
-    def _count(self, dealer: Any) -> bool:
-        """Tell the watcher what was finished and hire for what waits; whether anything is left to do."""
-        done, waiting, held = ray.get(dealer.collect.remote())
+    def _count(self, queue: Any) -> bool:
+        """Report finished shards and start workers; return whether anything is left to do."""
+        done, waiting, held = ray.get(queue.collect.remote())
         for _, rows, rejected, seconds in done:
             self.watcher.advanced(rows, rejected, seconds)
         room = _room(self.per_worker, self.job.settings.run)
-        for _ in range(min(room, len(self._crew) + waiting) - len(self._crew)):
-            self._hire(dealer)
+        for _ in range(min(room, len(self._workers) + waiting) - len(self._workers)):
+            self._start_worker(queue)
         return bool(waiting or held)
 
-    def _hire(self, dealer: Any) -> None:
-        number, self._hired = self._hired, self._hired + 1
+    def _start_worker(self, queue: Any) -> None:
+        number, self._started = self._started, self._started + 1
         options = {**self.per_worker, "scheduling_strategy": "SPREAD", "max_restarts": 0}
         actor: Any = (
             ray.remote(Worker).options(**options).remote(number, self._run, self.job, str(Path.cwd()))
         )
-        self._crew[actor.run.remote(dealer)] = number, actor
+        self._workers[actor.run.remote(queue)] = number, actor
 
-    def _look_after(self, dealer: Any) -> None:
-        """Wait a moment, and see to the workers that came to an end."""
-        ended, _ = ray.wait(list(self._crew), timeout=POLL) if self._crew else ([], [])
+    def _look_after(self, queue: Any) -> None:
+        """Wait a moment and deal with the workers that ended."""
+        ended, _ = ray.wait(list(self._workers), timeout=POLL) if self._workers else ([], [])
         for reference in ended:
-            number, actor = self._crew.pop(reference)
+            number, actor = self._workers.pop(reference)
             try:
                 ray.get(reference)
             except LOST as error:
-                self._lost(dealer, number, actor, error)
+                self._lost(queue, number, actor, error)
             except ray.exceptions.RayTaskError as error:
                 raise _of_the_user(error) from error
 
-    def _lost(self, dealer: Any, number: int, actor: Any, error: Exception) -> None:
+    def _lost(self, queue: Any, number: int, actor: Any, error: Exception) -> None:
         cause = getattr(error, "cause", None)
         if isinstance(cause, ray.exceptions.RayTaskError):  # its own __init__ raised
             raise _of_the_user(cause) from error
         ray.kill(actor)  # if it only cannot be reached, it must not come back
-        shard = ray.get(dealer.lost.remote(number))
+        shard = ray.get(queue.lost.remote(number))
         self.say(f"ray: worker {number} was lost; others make its shards")
         if shard is not None:
             raise PipelineError(
@@ -179,13 +182,13 @@ class _Foreman:
 
 
 def _of_the_user(error: Any) -> BaseException:
-    """The user's error that ended a worker, else Ray's with the worker's traceback."""
+    """Return the user's error that ended a worker, else Ray's with the worker's traceback."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, PipelineError) else error
 
 
 def _room(per_worker: dict[str, int], settings: RunSettings) -> int:
-    """How many workers the cluster has room for, by all it has now."""
+    """Return how many workers the cluster has room for."""
     has = _resources()
     names = {"num_cpus": "CPU", "num_gpus": "GPU"}
     fitting = min(int(has.get(names[key], 0) // count) for key, count in per_worker.items() if count)
@@ -198,7 +201,7 @@ def _resources() -> dict[str, float]:
 
 
 def _beside_the_driver(actor: type, *arguments: Any) -> Any:
-    """An actor on the driver's node, so that no other node's loss takes it."""
+    """Start an actor on the driver's node, so that no other node's loss takes it down."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)

@@ -1,7 +1,4 @@
-"""Which shards wait, which worker holds the others, and what is done.
-
-Knows nothing of Ray, of which it is an actor, nor of what a shard is beyond its number.
-"""
+"""Tracks which shards wait, which worker holds the others, and which are done."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ MAX_LOSSES = 3  # workers that may be lost over one shard before it is taken for
 Done = tuple[int, int, int, float]  # shard, rows, rejected, seconds of audio
 
 
-class Dealer:
+class ShardQueue:
     """Hands each shard to one worker at a time."""
 
     def __init__(self, shards: list[ShardPlan]) -> None:
@@ -23,7 +20,7 @@ class Dealer:
         self._done: list[Done] = []
 
     def next(self, worker: int) -> ShardPlan | None:
-        """A shard for a worker; None when none waits."""
+        """Return a shard for a worker; None if none waits."""
         if not self._waiting:
             return None
         plan = self._waiting.popleft()
@@ -31,18 +28,18 @@ class Dealer:
         return plan
 
     def finished(self, worker: int, done: Done) -> None:
-        """A worker's shard is durable."""
+        """Record that a worker's shard is durable."""
         if self._held.get(worker, {}).pop(done[0], None) is not None:
             self._done.append(done)
 
     def lost(self, worker: int) -> int | None:
-        """Take back what a worker held. Returns a shard that `MAX_LOSSES` lost workers held, if any."""
+        """Take back what a worker held; return a shard, if any, that `MAX_LOSSES` lost workers held."""
         held = self._held.pop(worker, {})
         self._waiting.extendleft(reversed(held.values()))
         self._losses.update(held.keys())
         return next((shard for shard in held if self._losses[shard] >= MAX_LOSSES), None)
 
     def collect(self) -> tuple[list[Done], int, int]:
-        """What was finished since the last call, how many shards wait, and how many are held."""
+        """Return what was finished since the last call, how many shards wait, and how many are held."""
         done, self._done = self._done, []
         return done, len(self._waiting), sum(map(len, self._held.values()))

@@ -14,7 +14,7 @@ from pipeline.codec.activation.plain import plain
 
 
 def fastest_activation(device: torch.device) -> Activation:
-    """The one-pass kernel for `device` where it can be had, else the plain path."""
+    """Return the one-pass kernel for `device` if there is one, else the plain path."""
     if device.type == "cuda" and importlib.util.find_spec("triton") is not None:
         from pipeline.codec.activation.triton import fused
 

@@ -1,9 +1,8 @@
-"""The anti-aliased activation on a CPU as one pass: builds snake.cpp with the machine's compiler and calls
-it.
+"""The anti-aliased activation in one pass on a CPU: compiles and calls snake.cpp.
 
-Needs a C++ compiler (`$CXX`, g++, c++ or clang++); `build` gives None without one and the plain path serves.
-The library is kept in `$XDG_CACHE_HOME/llasa-dataset`, named by its source, its compiler and what "this
-processor" means to that compiler, so that machines that share a home folder do not run each other's.
+Needs a C++ compiler (`$CXX`, g++, c++ or clang++); without one `build` returns None and the plain path is
+used. The library is cached in `$XDG_CACHE_HOME/llasa-dataset`, named by its source, its compiler and what
+"this processor" means to that compiler, so machines that share a home folder do not run each other's.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ BUILD_SECONDS = 120  # a compiler that takes longer is stuck
 
 @cache
 def build() -> Activation | None:
-    """The activation, built or found in the cache; None where there is no compiler that can build it."""
+    """Return the activation, built now or found in the cache; None if no compiler here can build it."""
     compiler = cpp_compiler()
     if compiler is None:
         return None
@@ -83,7 +82,10 @@ class _Kernel:
 
 
 def _built(compiler: str) -> Path:
-    """The shared library's path; compiled under another name and renamed, so that two runs do not meet."""
+    """Return the shared library's path.
+
+    It is compiled under another name and renamed, so two runs do not clash.
+    """
     target = subprocess.run(
         [compiler, "-march=native", "-E", "-dM", "-x", "c++", os.devnull],
         check=True,

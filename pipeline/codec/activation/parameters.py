@@ -1,4 +1,4 @@
-"""What the three ways of the activation share: their signature and the parameters of a module."""
+"""What the three implementations of the activation share: their signature and a module's parameters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAPS = 12  # of either filter
 
 @torch.no_grad()
 def snake_parameters(module: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """What the fused paths read, float32: alpha and scale (channels,), the taps up (times 2) and down (12,).
+    """Return alpha and scale (channels,), and the taps up (times 2) and down (12,), all float32.
 
     SnakeBeta is u + scale * sin(alpha * u)^2. Computed once and kept on the module.
     """

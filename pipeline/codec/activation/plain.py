@@ -1,7 +1,7 @@
-"""The anti-aliased activation on padded batches in the library's own passes.
+"""The anti-aliased activation on padded batches, in the library's own passes.
 
-Knows each clip's length: every clip comes out as it would alone, with zeros past its end. `cpu` and `triton`
-compute the same in one pass.
+Every clip comes out as it would alone, with zeros past its end. `cpu` and `triton` compute the same in one
+pass.
 """
 
 from __future__ import annotations
@@ -14,6 +14,6 @@ from pipeline.codec.masking import hold_past, zero_past
 
 
 def plain(module: Any, values: Tensor, lengths: Tensor) -> Tensor:
-    """The library's own passes, with each clip's last value held past its end before each filter."""
+    """Run the library's own passes, with each clip's last value held past its end before each filter."""
     raised = module.act(module.upsample(hold_past(values, lengths)))
     return zero_past(module.downsample(hold_past(raised, 2 * lengths)), lengths)

@@ -1,10 +1,10 @@
 """The anti-aliased activation as one Triton kernel: what snake.cpp does on a CPU, on a GPU.
 
 Between the two filters every value needs a sine, and twelve outputs need the same one, so threads must share
-it. Here a tile of outputs is two small matrix products: the tile's inputs times the up-sampling taps gives
-all raised values that the tile needs, these go through the sine, and times the down-sampling taps they give
-the outputs. Nothing in between is stored. Clips' lengths are read inside: values are held past both ends, and
-zeros written past the end. Values are read and written in the tensor's own type, the sine is computed in
+it. A tile of outputs is two small matrix products: the tile's inputs times the up-sampling taps give all
+raised values that the tile needs, these go through the sine, and times the down-sampling taps they give the
+outputs. Nothing in between is stored. The kernel reads clips' lengths: it holds values past both ends, and
+writes zeros past the end. Values are read and written in the tensor's own type; the sine is computed in
 float32.
 """
 
@@ -28,7 +28,7 @@ TILES = 64  # of a program
 
 @triton.jit
 def _sine_squared(angle):  # type: ignore[no-untyped-def]
-    """The angle less a multiple of pi, which is taken off in three parts, then Taylor's series to x^13."""
+    """Return sin^2: subtract a multiple of pi in three parts, then evaluate Taylor's series to x^13."""
     turns = tl.floor(angle * 0.3183098861837907 + 0.5)
     rest = ((angle - turns * 3.140625) - turns * 9.67502593994140625e-4) - turns * 1.50995799e-7
     square = rest * rest
@@ -43,7 +43,7 @@ def _sine_squared(angle):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def _end(row, last, place, first_tap, up, alpha, scale):  # type: ignore[no-untyped-def]
-    """The raised value at a clip's first even or last odd place, which is held past it."""
+    """Return the raised value at a clip's first even or last odd position, which is held past it."""
     value = 0.0
     for k in tl.static_range(6):
         source = tl.minimum(tl.maximum(place - k, 0), last)
@@ -95,7 +95,7 @@ def _snake(  # type: ignore[no-untyped-def]
 
 
 def fused(module: Any, values: Tensor, lengths: Tensor) -> Tensor:
-    """See `activation.plain.Activation`. float32 products for float32 values, TF32 for halves."""
+    """See `parameters.Activation`. Multiplies in float32 for float32 values, in TF32 for halves."""
     values = values.contiguous()
     made = torch.empty_like(values)
     clips, channels, width = values.shape
@@ -113,10 +113,10 @@ def fused(module: Any, values: Tensor, lengths: Tensor) -> Tensor:
 
 
 def filter_matrices(module: Any, up: Tensor, down: Tensor) -> tuple[Tensor, Tensor]:
-    """The filters as matrices, kept on the module: (INPUTS, 2 * PLACES), and (2 * PLACES, TILE).
+    """Return the filters as matrices, (INPUTS, 2 * PLACES) and (2 * PLACES, TILE), kept on the module.
 
-    Input i of a tile is REACH places before raised place i - REACH. Raised columns are PLACES even values,
-    then PLACES odd ones; those past what a tile needs meet zeros.
+    Input i of a tile is REACH places before raised place i - REACH. Raised columns are PLACES even
+    values, then PLACES odd ones; those past what a tile needs meet zeros.
     """
     kept: tuple[Tensor, Tensor] | None = getattr(module, "_matrices", None)
     if kept is not None and kept[0].device == up.device:

@@ -1,7 +1,4 @@
-"""What the modules of the XCodec2 authors' layout are called in transformers' native model.
-
-Knows names only.
-"""
+"""Maps the module names of the XCodec2 authors' layout to those of transformers' native model."""
 
 from __future__ import annotations
 
@@ -36,7 +33,7 @@ JOINED = ".att.c_attn"  # query, key and value as one matrix; the native model h
 
 
 def place(stem: str) -> str | None:
-    """The native name of the module that the authors call `stem`; None where there is none."""
+    """Return the native name of the module that the authors call `stem`; None if there is none."""
     if stem in PLACES:
         return PLACES[stem]
     if stem.split(".")[0] == "semantic_model":

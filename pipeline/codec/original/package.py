@@ -1,9 +1,8 @@
-"""The authors' package `xcodec2` behind the codec protocol: one clip at a time, and what all else is compared
-with.
+"""The authors' package `xcodec2` behind the codec protocol: the yardstick, one clip at a time.
 
 The package pins an old PyTorch and builds itself on downloaded weights, so it is installed without its pins
-(tools/parity-requirements.txt says how) and its model is put together here from its own modules, as its
-constructor does, without the download. The only file that imports it.
+(tools/parity-requirements.txt says how) and its model is assembled here from its own modules, as its
+constructor does, without the download. The only module that imports it.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ class Done:
     codes: list[np.ndarray]
 
     def result(self) -> list[np.ndarray]:
-        """The codes."""
+        """Return the codes."""
         return self.codes
 
 
 class OriginalCodec:
-    """See `pipeline.codec.protocol.Codec`. float32 only."""
+    """See `pipeline.codec.protocol.Codec`; float32 only."""
 
     sample_rate = 16_000
     output_sample_rate = 16_000
@@ -78,7 +77,10 @@ class OriginalCodec:
 
 
 def load_original_package(found: Checkpoint) -> Any:
-    """The package's `XCodec2Model` with the checkpoint's weights. UsageError when either is not there."""
+    """Return the package's `XCodec2Model` with the checkpoint's weights.
+
+    Raises UsageError if either is missing.
+    """
     if found.kind != "original":
         raise UsageError(
             f"--codec-impl original needs a checkpoint in the authors' layout; {found.name} is not one"

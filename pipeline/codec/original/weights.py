@@ -1,7 +1,7 @@
-"""Checkpoints in the layout of XCodec2's authors, read into the native model: names, folded norms, sizes.
+"""Reads checkpoints in the layout of XCodec2's authors into the native model: names, folded norms, sizes.
 
 Their repository keeps `HKUSTAudio/xcodec2` and its fine-tunes so; transformers' own conversion is not needed.
-Knows tensor names and shapes only. Every tensor must find its place and every place its tensor.
+Every tensor must find its place, and every place its tensor.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ NORMED = {  # weight-normed convolutions, under PyTorch's present and former nam
 
 
 def load_original(found: Checkpoint) -> Any:
-    """The checkpoint as an `Xcodec2Model` in float32. UsageError names a key too many or too few."""
+    """Return the checkpoint as an `Xcodec2Model` in float32.
+
+    Raises UsageError, which names a key too many or too few.
+    """
     given = _read(found)
     try:
         config = config_of(given)
@@ -50,7 +53,10 @@ def load_original(found: Checkpoint) -> Any:
 
 
 def native_tensors(given: Mapping[str, Tensor], codec: str) -> Iterator[tuple[str, Tensor]]:
-    """Native names and tensors of the authors' `given` ones. UsageError names a key that has no place."""
+    """Return native names and tensors for the authors' `given` ones.
+
+    Raises UsageError, which names a key that has no place.
+    """
     for key, tensor in _folded(given, codec).items():
         stem, _, kind = key.rpartition(".")
         if RECOMPUTED.search(key) or _layer_past_use(key):
@@ -69,7 +75,7 @@ def native_tensors(given: Mapping[str, Tensor], codec: str) -> Iterator[tuple[st
 
 
 def config_of(given: Mapping[str, Tensor]) -> Xcodec2Config:
-    """Sizes of the model, from its tensors' shapes. KeyError names a tensor that should be there."""
+    """Read the sizes of the model from its tensors' shapes. Raises KeyError that names a missing tensor."""
     _, head = given["semantic_model.encoder.layers.0.self_attn.distance_embedding.weight"].shape
     hidden = len(given["fc_post_a.bias"])
     semantic_hidden = len(given["semantic_model.feature_projection.projection.bias"])
@@ -103,7 +109,7 @@ def _read(found: Checkpoint) -> dict[str, Tensor]:
 
 
 def _folded(given: Mapping[str, Tensor], codec: str) -> dict[str, Tensor]:
-    """The tensors with each weight norm's magnitude and direction made one weight: g v / |v|."""
+    """Fold each weight norm's magnitude and direction into one weight: g v / |v|."""
     made = dict(given)
     for magnitude, direction in NORMED.items():
         for key in [key for key in made if key.endswith(f".{magnitude}")]:

@@ -1,1 +1,1 @@
-"""The forms of corpus that can be read, one module each."""
+"""The corpus formats that can be read, one module each."""

@@ -1,7 +1,4 @@
-"""One entry a line, its columns parted by a separator: `id:text`, tab, `|` or spaces.
-
-Knows how a line is parted, and how to see which separator a file uses.
-"""
+"""One entry a line, its columns split by a separator: `id:text`, tab, `|` or spaces."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.pairing import FolderCorpus
 from pipeline.errors import UsageError
 
@@ -21,10 +18,10 @@ SPACES = " "  # any run of spaces or tabs, as LibriSpeech has
 OTHERS = ("\t", "|", SPACES)  # tried where `split_word` is the default
 
 
-def part(line: str, separator: str, settings: CorpusSettings) -> tuple[str, str] | None:
-    """The file's name and the text of a line; None where it has too few columns.
+def split_line(line: str, separator: str, settings: CorpusSettings) -> tuple[str, str] | None:
+    """Return the file's name and the text of a line; None if it has too few columns.
 
-    A line is parted no more often than the two need: so the later of them, mostly the text, keeps every
+    A line is split no more often than the two need, so the later of them, mostly the text, keeps every
     further separator: `id:a:b` is `id` and `a:b`.
     """
     last = max(settings.file_index, settings.text_index)
@@ -36,16 +33,16 @@ def part(line: str, separator: str, settings: CorpusSettings) -> tuple[str, str]
 
 
 def separator_of(head: Sequence[str], settings: CorpusSettings, index: AudioIndex, near: str | None) -> str:
-    """The separator that makes most of the lines name audio; else the one that parts most of them.
+    """Return the separator that makes most lines name audio; else the one that splits most of them.
 
-    A `split_word` other than the default is taken as it is; `\\t` may be written out.
+    A `split_word` other than the default is taken as it is; a tab may be written out as backslash and t.
     """
     chosen = settings.split_word.replace("\\t", "\t")
     if chosen != DEFAULT:
         return chosen
 
     def fit(separator: str) -> tuple[int, int]:
-        parted = [columns for line in head if (columns := part(line, separator, settings))]
+        parted = [columns for line in head if (columns := split_line(line, separator, settings))]
         return sum(bool(index.find(name, near)) for name, _ in parted), len(parted)
 
     return max((chosen, *OTHERS), key=fit)
@@ -54,13 +51,16 @@ def separator_of(head: Sequence[str], settings: CorpusSettings, index: AudioInde
 def entries(
     path: Path, settings: CorpusSettings, index: AudioIndex, prefix: str = ""
 ) -> Iterator[Entry | Malformed]:
-    """The entries of a columns file. `prefix`, its folder and a slash, goes before its ids and its name."""
+    """Yield the entries of a columns file.
+
+    `prefix`, its folder and a slash, goes before its ids and its name.
+    """
     near = index.near(path.parent)
     separator = separator_of(lines.head(path), settings, index, near)
     for where, line in lines.read_lines(path, prefix + path.name):
         if isinstance(line, Malformed):
             yield line
-        elif columns := part(line, separator, settings):
+        elif columns := split_line(line, separator, settings):
             name, text = columns
             identity = prefix + index.without_ending(name.replace("\\", "/")) if prefix else None
             yield Entry(where, name, text, identity, near=near)
@@ -69,19 +69,19 @@ def entries(
             yield Malformed(where, f"has not {needed} columns parted by {separator!r}, or no name")
 
 
-def _fits(given: Given) -> bool:
-    """Whether some line names audio, or a separator other than spaces, which all prose has, parts most."""
+def _fits(given: CorpusProbe) -> bool:
+    """Return whether some line names audio, or most are split by something else than spaces."""
     if not given.head or given.folder is None or not given.index.locators:
         return False
     near = given.index.near(_file(given).parent)
     separator = separator_of(given.head, given.settings, given.index, near)
-    parted = [columns for line in given.head if (columns := part(line, separator, given.settings))]
+    parted = [columns for line in given.head if (columns := split_line(line, separator, given.settings))]
     if any(given.index.find(name, near) for name, _ in parted):
         return True
     return separator != SPACES and len(parted) * 2 > len(given.head)
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     settings, path = given.settings, _file(given)
     if settings.file_index == settings.text_index:
         raise UsageError(f"file_index and text_index are both {settings.text_index}; they are two columns")
@@ -90,8 +90,8 @@ def _open(given: Given) -> Corpus:
     )
 
 
-def _file(given: Given) -> Path:
+def _file(given: CorpusProbe) -> Path:
     return given.transcript_file("columns")
 
 
-FORM = Form("columns", "lines of id, separator (:, tab, | or --split_word) and text", _fits, _open)
+FORMAT = Format("columns", "lines of id, separator (:, tab, | or --split_word) and text", _fits, _open)

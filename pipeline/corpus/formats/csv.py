@@ -1,7 +1,7 @@
 """CSV and TSV with a header: Common Voice's, Hugging Face audio folders', your own.
 
-Knows delimiters and quoting; what the columns mean is in `fields.py`. A TSV has no quoting, as Common Voice
-writes it: a quotation mark there is part of the text.
+`fields.py` says what the columns mean. A TSV has no quoting, as Common Voice writes it: a quotation mark
+there is part of the text.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Corpus, Entry, Malformed
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.pairing import FolderCorpus
 from pipeline.errors import UsageError
 
@@ -26,7 +26,7 @@ MOST_LINES = 50  # of one entry: a quotation mark left open would swallow the re
 
 
 def delimiter_of(header: str, settings: CorpusSettings) -> str | None:
-    """The delimiter that makes `header` one with a text and an audio or id column; None if none does."""
+    """Return the delimiter that gives `header` a text and an audio or id column; None if none does."""
     for delimiter in DELIMITERS:
         if Fields.choose(_names(header, delimiter), settings).suffice:
             return delimiter
@@ -34,7 +34,7 @@ def delimiter_of(header: str, settings: CorpusSettings) -> str | None:
 
 
 def header_of(path: Path, settings: CorpusSettings) -> tuple[str, list[str]]:
-    """The delimiter and the names of the columns; UsageError where there are no text and audio among them."""
+    """Return the delimiter and the column names. Raises UsageError if they name no text or no audio."""
     header = next(iter(lines.head(path)), "")
     delimiter = delimiter_of(header, settings)
     if delimiter is None:
@@ -46,7 +46,7 @@ def header_of(path: Path, settings: CorpusSettings) -> tuple[str, list[str]]:
 
 
 def entries(path: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator[Entry | Malformed]:
-    """The entries, placed by their last line. UsageError as `header_of`."""
+    """Yield the entries, located by their last line. Raises UsageError as `header_of` does."""
     near = index.near(path.parent)
     delimiter, names = header_of(path, settings)
     fields = Fields.choose(names, settings)
@@ -60,7 +60,7 @@ def entries(path: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator
 
 
 def _rows(path: Path, delimiter: str) -> Iterator[tuple[str, list[str] | Malformed]]:
-    """The rows with their places, the header first. A line that is not UTF-8 is a row of its own."""
+    """Yield rows with their positions, the header first. A line that is not UTF-8 is a row of its own."""
     place = ""
     bad: list[Malformed] = []
 
@@ -100,7 +100,7 @@ def _names(header: str, delimiter: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([header], **_dialect(delimiter)), [])]
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     return (
         given.folder is not None
         and bool(given.head)
@@ -108,7 +108,7 @@ def _fits(given: Given) -> bool:
     )
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     path = given.transcript_file("csv")
     header_of(path, given.settings)
     return FolderCorpus(
@@ -116,4 +116,4 @@ def _open(given: Given) -> Corpus:
     )
 
 
-FORM = Form("csv", "CSV or TSV with a header such as path, sentence", _fits, _open)
+FORMAT = Format("csv", "CSV or TSV with a header such as path, sentence", _fits, _open)

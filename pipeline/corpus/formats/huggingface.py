@@ -1,8 +1,8 @@
 """A Hugging Face dataset with an Audio column: saved to disk, a folder of Parquet, or an id on the Hub.
 
-Knows the `datasets` library, which is imported when a dataset is opened. Audio is never decoded here: the
-source gives the bytes that the dataset holds, or the path that it names. A locator is `split/row`; so rows
-keep theirs when rows are appended. An id is the dataset's own where it has one, else the locator.
+The `datasets` library is imported when a dataset is opened. Audio is never decoded here: the source gives the
+bytes that the dataset holds, or the file that it names. A locator is `split/row`, so rows keep theirs when
+rows are appended. An id is the dataset's own if it has one, else the locator.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus.audio_index import nfc
 from pipeline.corpus.entry import Corpus, Entry, Malformed, is_writable
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.pairing import milliseconds
 from pipeline.errors import UsageError
 from pipeline.utterance import Rejection, Utterance
@@ -46,9 +46,10 @@ class DatasetSource:
         return {"name": self.name, "split": self.split, "column": self.column}
 
     def stat(self, locator: str) -> tuple[int, int]:
-        """Size in bytes and, for audio inside the dataset, a checksum in place of the modification time.
+        """Return the size in bytes and, for audio inside the dataset, a checksum in place of the time.
 
-        A dataset's own files are rewritten whenever it is saved or fetched again, so their times say nothing.
+        A dataset's own files are rewritten whenever it is saved or fetched again, so their times say
+        nothing.
         """
         audio = self.open(locator)
         if isinstance(audio, Path):
@@ -58,7 +59,7 @@ class DatasetSource:
         return len(content), zlib.crc32(content)
 
     def open(self, locator: str) -> Path | BinaryIO:
-        """The bytes in the dataset, else the file that it names; FileNotFoundError if it has neither."""
+        """Open the bytes in the dataset, else the file that it names; FileNotFoundError if it has neither."""
         audio = self._rows[int(locator.rpartition("/")[2])][self.column] or {}
         if audio.get("bytes"):
             return io.BytesIO(audio["bytes"])
@@ -86,7 +87,7 @@ class DatasetCorpus:
             yield self._malformed(entry, locator) or self._utterance(entry, locator)
 
     def audio_without_text(self) -> Iterable[str]:
-        """None: a row's audio has the row's text."""
+        """Return nothing: a row's audio has the row's text."""
         return ()
 
     def _malformed(self, entry: Entry | Malformed, locator: str) -> Rejection | None:
@@ -111,7 +112,7 @@ class DatasetCorpus:
 
 
 def open_dataset(name: str, split: str) -> Any:
-    """The split as a `datasets.Dataset`, its Audio undecoded. UsageError where it cannot be had."""
+    """Open the split as a `datasets.Dataset`, its Audio undecoded. Raises UsageError if it cannot be had."""
     import datasets
 
     folder = Path(name).expanduser()
@@ -137,7 +138,7 @@ def open_dataset(name: str, split: str) -> Any:
 
 
 def choose(rows: Any, name: str, settings: CorpusSettings) -> Fields:
-    """Its fields: the audio is the Audio column. UsageError where there is none, or no text."""
+    """Choose its fields: the audio is the Audio column. Raises UsageError if there is none, or no text."""
     import datasets
 
     audio = [column for column, feature in rows.features.items() if isinstance(feature, datasets.Audio)]
@@ -153,7 +154,7 @@ def choose(rows: Any, name: str, settings: CorpusSettings) -> Fields:
     return Fields(**{**{part: getattr(others, part) for part in Fields.__slots__}, "audio": wanted})
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     folder = given.folder
     if given.settings.text is not None:
         return False
@@ -163,7 +164,7 @@ def _fits(given: Given) -> bool:
     return saved or any(next(folder.glob(pattern), None) is not None for pattern in STORED)
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     settings = given.settings
     name = str(given.folder.absolute()) if given.folder else settings.audio or ""
     fields = choose(open_dataset(name, settings.hf_split), name, settings)
@@ -172,4 +173,4 @@ def _open(given: Given) -> Corpus:
     return DatasetCorpus(source, fields, settings.language)
 
 
-FORM = Form("huggingface", "a dataset with an Audio column: a folder, or an id on the Hub", _fits, _open)
+FORMAT = Format("huggingface", "a dataset with an Audio column: a folder, or an id on the Hub", _fits, _open)

@@ -1,7 +1,4 @@
-"""JSONL, one object a line: NeMo's manifests, Emilia's, your own.
-
-Knows JSON lines; what the keys mean is in `fields.py`.
-"""
+"""JSONL, one object a line: NeMo's manifests, Emilia's, your own; `fields.py` says what the keys mean."""
 
 from __future__ import annotations
 
@@ -14,12 +11,15 @@ from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Corpus, Entry, Malformed
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.pairing import FolderCorpus
 
 
 def entries(path: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator[Entry | Malformed]:
-    """The entries. Objects may differ in their keys; a path counts from the file's folder or the root."""
+    """Yield the entries. Objects may differ in their keys.
+
+    A path counts from the file's folder or the root.
+    """
     near = index.near(path.parent)
     chosen: dict[tuple[str, ...], Fields] = {}
     for where, line in lines.read_lines(path):
@@ -34,7 +34,7 @@ def entries(path: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator
 
 
 def parse(text: str, where: str) -> dict[str, object] | Malformed:
-    """The object that `text` is."""
+    """Return the object that `text` is."""
     try:
         row = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -44,16 +44,16 @@ def parse(text: str, where: str) -> dict[str, object] | Malformed:
     )
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     objects = sum(isinstance(parse(line, ""), dict) for line in given.head)
     return given.folder is not None and objects * 2 > len(given.head)
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     path = given.transcript_file("jsonl")
     return FolderCorpus(
         "jsonl", given.index, lambda: entries(path, given.settings, given.index), given.settings.language
     )
 
 
-FORM = Form("jsonl", "JSON lines with keys such as audio_filepath, text", _fits, _open)
+FORMAT = Format("jsonl", "JSON lines with keys such as audio_filepath, text", _fits, _open)

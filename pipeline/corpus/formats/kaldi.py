@@ -1,7 +1,7 @@
 """A Kaldi data folder: `wav.scp`, `text`, and where present `segments`, `utt2spk`, `utt2lang`.
 
-Knows Kaldi's files (kaldi-asr.org/doc/data_prep.html). A command in `wav.scp` is never run: what it would
-make must be written to a file first.
+The files are described at kaldi-asr.org/doc/data_prep.html. A command in `wav.scp` is never run: what it
+would make must be written to a file first.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.pairing import FolderCorpus
 from pipeline.errors import UsageError
 
@@ -27,7 +27,7 @@ class Table:
 
     @classmethod
     def read(cls, path: Path) -> Table:
-        """All of the file; an empty table where there is none. A key's last line counts, as in Kaldi."""
+        """Read all of the file; an empty table if there is none. A key's last line counts, as in Kaldi."""
         table = cls()
         for where, line in lines.read_lines(path) if path.exists() else ():
             columns = line.split(None, 1) if isinstance(line, str) else []
@@ -41,7 +41,7 @@ class Table:
 
 
 def entries(folder: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
-    """The entries of `text`, in its order, after the unreadable lines of the other files."""
+    """Yield the entries of `text`, in its order, after the unreadable lines of the other files."""
     names = ("wav.scp", "segments", "utt2spk", "utt2lang")
     recordings, segments, speakers, languages = (Table.read(folder / name) for name in names)
     for table in (recordings, segments, speakers, languages):
@@ -68,7 +68,7 @@ def entries(folder: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
 
 
 def segment(line: str | None, where: str) -> tuple[str, float, float | None] | Malformed | None:
-    """Recording, start and end in seconds (None: to its end) of a line of `segments` without its key."""
+    """Parse a line of `segments` without its key: recording, start, and end in seconds or None."""
     if line is None:
         return None
     try:
@@ -83,22 +83,22 @@ def segment(line: str | None, where: str) -> tuple[str, float, float | None] | M
     return recording, start, end
 
 
-def folder_of(given: Given) -> Path | None:
-    """The folder that holds `wav.scp` and `text`: the one given, or the one of the file given."""
+def folder_of(given: CorpusProbe) -> Path | None:
+    """Return the folder that holds `wav.scp` and `text`: the one given, or that of the file given."""
     at = given.text_file.parent if given.text_file else given.text_folder
     return at if at and (at / "wav.scp").is_file() and (at / "text").is_file() else None
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     named = given.text_file is None or given.text_file.name in {"wav.scp", "text", "segments"}
     return given.folder is not None and named and folder_of(given) is not None
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     folder = folder_of(given)
     if folder is None:
         raise UsageError(f"there is no wav.scp with a text beside it in {given.text or given.settings.audio}")
     return FolderCorpus("kaldi", given.index, lambda: entries(folder, given.index), given.settings.language)
 
 
-FORM = Form("kaldi", "a folder with wav.scp and text", _fits, _open)
+FORMAT = Format("kaldi", "a folder with wav.scp and text", _fits, _open)

@@ -1,8 +1,8 @@
 """Lhotse manifests, `.jsonl` or `.jsonl.gz`: cuts, or supervisions with their recordings beside them.
 
-Knows the JSON that lhotse writes (lhotse.readthedocs.io/en/latest/cuts.html), not the library. An utterance
-is a supervision: its part of the recording is decoded by offset. What lhotse would compute when loading
-(mixes, speed, commands, one channel of several) is malformed here: write it to files first.
+Reads the JSON that lhotse writes (lhotse.readthedocs.io/en/latest/cuts.html) without the library. An
+utterance is a supervision: its part of the recording is decoded by offset. What lhotse would compute when
+loading (mixes, speed, commands, one channel of several) is malformed here: write it to files first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex, scan
 from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import jsonl
 from pipeline.corpus.pairing import FolderCorpus
 from pipeline.errors import UsageError
@@ -25,7 +25,7 @@ Json = Mapping[str, Any]
 
 
 def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
-    """The entries of a file of cuts or of supervisions, in its order."""
+    """Yield the entries of a file of cuts or of supervisions, in its order."""
     near = index.near(path.parent)
     recordings: dict[str, Json] | None = None
     for where, line in lines.read_lines(path):
@@ -41,17 +41,17 @@ def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
 
 
 def is_cut(row: Json) -> bool:
-    """Whether an object is a cut: of any type, also those that cannot be read here."""
+    """Return whether an object is a cut of any type, also one that cannot be read here."""
     return isinstance(row.get("supervisions"), list) or row.get("type") in {"MixedCut", "PaddingCut"}
 
 
 def is_supervision(row: Json) -> bool:
-    """Whether an object is a supervision."""
+    """Return whether an object is a supervision."""
     return {"recording_id", "start", "duration"} <= row.keys()
 
 
 def _recordings(path: Path) -> dict[str, Json]:
-    """Recordings by id. In lhotse's recipes the two files have one name but for the word."""
+    """Return recordings by id. In lhotse's recipes the two files have one name but for the word."""
     beside = path.with_name(path.name.replace("supervisions", "recordings"))
     if beside == path or not beside.is_file():
         raise UsageError(
@@ -87,7 +87,7 @@ def _of_supervision(
 def _entry(
     supervision: Json, recording: Json, origin: float, where: str, near: str | None
 ) -> Entry | Malformed:
-    """`origin`: where in the recording (seconds) the supervision's times count from."""
+    """Return a supervision as an entry; `origin` is where in the recording (seconds) its times count from."""
     audio = audio_of(recording, supervision.get("channel", 0))
     if audio is None:
         return Malformed(where, f"is of the recording {recording.get('id')!r}, {NOT_PLAIN}")
@@ -110,7 +110,7 @@ NOT_PLAIN = "which is not one unchanged file with the supervision's channels; wr
 
 
 def audio_of(recording: Json, channel: int | list[int]) -> str | None:
-    """The path or URL of a recording that is a file as it is; None for anything that must be computed.
+    """Return the path or URL of a recording that is a file as it is; None for anything that must be computed.
 
     Channels are mixed when a file is decoded, so a supervision must be of all of them.
     """
@@ -124,8 +124,8 @@ def audio_of(recording: Json, channel: int | list[int]) -> str | None:
     return str(source["source"])
 
 
-def manifest_of(given: Given) -> Path | None:
-    """The file of cuts or supervisions: as given, else the one in the folder that has such a name."""
+def manifest_of(given: CorpusProbe) -> Path | None:
+    """Return the file of cuts or supervisions: as given, else the one in the folder that has such a name."""
     if given.text_file is not None:
         return given.text_file if given.text_file.name.endswith(ENDINGS) else None
     folder = given.text_folder
@@ -136,7 +136,7 @@ def manifest_of(given: Given) -> Path | None:
     return folder / found[0] if found else None
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     path = manifest_of(given)
     if path is None or given.folder is None:
         return False
@@ -145,7 +145,7 @@ def _fits(given: Given) -> bool:
     return not isinstance(row, Malformed) and (is_cut(row) or is_supervision(row))
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     path = manifest_of(given)
     if path is None:
         raise UsageError(
@@ -154,4 +154,4 @@ def _open(given: Given) -> Corpus:
     return FolderCorpus("lhotse", given.index, lambda: entries(path, given.index), given.settings.language)
 
 
-FORM = Form("lhotse", "lhotse's cuts or supervisions, .jsonl or .jsonl.gz", _fits, _open)
+FORMAT = Format("lhotse", "lhotse's cuts or supervisions, .jsonl or .jsonl.gz", _fits, _open)

@@ -11,12 +11,12 @@ from pathlib import Path
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.pairing import FolderCorpus
 
 
 def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
-    """The entries; the text is the written-out one where there is one."""
+    """Yield the entries; the text is the written-out one if there is one."""
     near = index.near(path.parent)
     for where, line in lines.read_lines(path):
         if isinstance(line, Malformed):
@@ -29,14 +29,14 @@ def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
         yield Entry(where, columns[0], columns[-1] or columns[1], near=near)
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     threes = sum(line.count("|") == 2 for line in given.head)
     return given.folder is not None and threes * 2 > len(given.head) and bool(given.index.locators)
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     path = given.transcript_file("ljspeech")
     return FolderCorpus("ljspeech", given.index, lambda: entries(path, given.index), given.settings.language)
 
 
-FORM = Form("ljspeech", "lines of id|text|normalised text", _fits, _open)
+FORMAT = Format("ljspeech", "lines of id|text|normalised text", _fits, _open)

@@ -18,12 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.audio.source import AudioSource, Span
+from pipeline.audio.source import AudioSource, FileSlice
 from pipeline.config import CorpusSettings
 from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
 from pipeline.corpus.entry import Corpus, Entry, Malformed
 from pipeline.corpus.fields import NAMES, Fields
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.errors import UsageError
 
 ENDINGS = (".parquet",)
@@ -46,11 +46,11 @@ class ParquetSource:
         return {"files": self.files, "column": self.column}
 
     def stat(self, locator: str) -> tuple[int, int]:
-        """Of the whole Parquet file: a row's own size would cost reading its row group."""
+        """Return the stat of the whole Parquet file: a row's own size would cost reading its row group."""
         return self.files.stat(locator.rpartition("#")[0])
 
     def open(self, locator: str) -> Path | BinaryIO:
-        """The bytes in the row, else the file that it names; FileNotFoundError if it has neither."""
+        """Open the bytes in the row, else the file that it names; FileNotFoundError if it has neither."""
         file, _, row = locator.rpartition("#")
         value = self._groups.value(file, int(row))
         content, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
@@ -62,7 +62,7 @@ class ParquetSource:
 
 
 class _RowGroups:
-    """The row groups that were used last, up to `CACHED_BYTES`. Threads may share it."""
+    """The row groups that were used last, up to `CACHED_BYTES`; threads may share it."""
 
     def __init__(self, files: AudioSource, column: str) -> None:
         self._files, self._column = files, column
@@ -71,7 +71,7 @@ class _RowGroups:
         self._lock = threading.Lock()
 
     def value(self, file: str, row: int) -> Any:
-        """The audio of a row, as Python has it."""
+        """Return the audio of a row, as Python has it."""
         with self._lock:
             bounds = self._bounds.get(file) or self._bounds_of(file)
             if row >= bounds[-1]:
@@ -99,11 +99,11 @@ class _RowGroups:
 
 
 def open_parquet(files: AudioSource, path: str) -> Any:
-    """An open `pyarrow.parquet.ParquetFile`. UsageError where it is none."""
+    """Return an open `pyarrow.parquet.ParquetFile`. Raises UsageError if it is none."""
     import pyarrow
     import pyarrow.parquet
 
-    span = Span.of(files.open(path), path)
+    span = FileSlice.of(files.open(path), path)
     try:
         return pyarrow.parquet.ParquetFile(pyarrow.PythonFile(span, mode="r"))
     except pyarrow.ArrowException as error:
@@ -112,7 +112,7 @@ def open_parquet(files: AudioSource, path: str) -> Any:
 
 
 def audio_column(schema: Any, settings: CorpusSettings) -> str | None:
-    """The column that holds audio: as set, else by its type, binary or with a field `bytes`."""
+    """Return the column that holds audio: as set, else by its type, binary or with a field `bytes`."""
     from pyarrow import types
 
     def holds_audio(kind: Any) -> bool:
@@ -130,7 +130,7 @@ def audio_column(schema: Any, settings: CorpusSettings) -> str | None:
 def entries(
     files: AudioSource, paths: list[str], column: str, settings: CorpusSettings
 ) -> Iterator[Entry | Malformed]:
-    """The entries of all files, in the order of `paths`. Reads no audio."""
+    """Yield the entries of all files, in the order of `paths`. Reads no audio."""
     for path in paths:
         with closing(open_parquet(files, path)) as opened:
             names = [name for name in opened.schema_arrow.names if name != column]
@@ -145,15 +145,18 @@ def entries(
                     yield fields.entry({**values, HERE: locator}, locator)
 
 
-def _paths(given: Given) -> list[str]:
-    """The files of the split, where names tell splits; else all."""
+def _paths(given: CorpusProbe) -> list[str]:
+    """Return the files of the split if names tell splits; else all."""
     paths, split = given.files(ENDINGS), given.settings.hf_split
     named = [path for path in paths if split_of(path) == split]
     return named or [path for path in paths if split_of(path) is None]
 
 
 def split_of(path: str) -> str | None:
-    """The split that a path tells as the Hub's datasets do: `test-00000-of-00001.parquet`, `test/0`."""
+    """Return the split that a path tells as the Hub's datasets do.
+
+    `test-00000-of-00001.parquet`, `test/0`.
+    """
     folder, _, name = path.rpartition("/")
     for word in (name.partition("-")[0].removesuffix(".parquet"), folder.rpartition("/")[2]):
         if word in {"train", "validation", "test", "dev"}:
@@ -161,19 +164,19 @@ def split_of(path: str) -> str | None:
     return None
 
 
-def _schema(given: Given, path: str) -> Any:
+def _schema(given: CorpusProbe, path: str) -> Any:
     with closing(open_parquet(given.source, path)) as opened:
         return opened.schema_arrow
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     if given.settings.text is not None or given.folder is None:
         return False
     paths = _paths(given)
     return bool(paths) and audio_column(_schema(given, paths[0]), given.settings) is not None
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     paths, settings, files = _paths(given), given.settings, given.source
     if not paths:
         raise UsageError(
@@ -197,4 +200,4 @@ def _open(given: Given) -> Corpus:
     )
 
 
-FORM = Form("parquet", "Parquet files with a column of audio bytes", _fits, _open)
+FORMAT = Format("parquet", "Parquet files with a column of audio bytes", _fits, _open)

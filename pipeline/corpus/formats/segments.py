@@ -1,7 +1,7 @@
 """Long recordings with time-stamped transcripts: `talk.mp3` and `talk.srt`, `.vtt` or `.json` beside it.
 
-Each segment or cue is an utterance, decoded by offset. Pairs the files; what is in them is `subtitles.py`'s.
-An id is the recording's path and the times: `talks/one-00001230-00004560`.
+Each segment or cue is an utterance, decoded by offset. This module pairs the files; `subtitles.py` reads
+them. An id is the recording's path and the times: `talks/one-00001230-00004560`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.config import CorpusSettings
 from pipeline.corpus.audio_index import AudioIndex, nfc, scan
 from pipeline.corpus.entry import Corpus, Entry, Malformed, Scope
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats.subtitles import Segment, cues, has_segments, json_segments
 from pipeline.corpus.pairing import FolderCorpus
 from pipeline.errors import UsageError
@@ -24,7 +24,7 @@ Pair = tuple[Path, str, str | None]  # transcript, name of the recording, langua
 
 
 def entries(pairs: list[Pair], root: Path, settings: CorpusSettings) -> Iterator[Entry | Malformed]:
-    """The segments of all recordings, a recording after the other."""
+    """Yield the segments of all recordings, one recording after the other."""
     for path, recording, language in pairs:
         shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
         for segment in _segments(path, shown, settings):
@@ -57,8 +57,8 @@ def _segments(path: Path, shown: str, settings: CorpusSettings) -> Iterator[Segm
         yield from cues(content, shown)
 
 
-def pairs_of(given: Given) -> list[Pair]:
-    """Transcripts whose recording is there, the best one of each, by recording."""
+def pairs_of(given: CorpusProbe) -> list[Pair]:
+    """Return transcripts whose recording is there, the best one of each, by recording."""
     index = given.index
     if given.text_file is not None:
         if not given.text_file.name.lower().endswith(ENDINGS):
@@ -77,7 +77,7 @@ def pairs_of(given: Given) -> list[Pair]:
 
 
 def _pair_of_file(path: Path, index: AudioIndex) -> list[Pair]:
-    """One transcript given by itself: for the recording of its name, or the only one there is."""
+    """Pair one transcript given by itself with the recording of its name, or the only one there is."""
     near = index.near(path.parent) or ""
     recording, language = _recording(nfc(f"{near}/{path.stem}".lstrip("/")), index)
     if recording is None:
@@ -88,7 +88,7 @@ def _pair_of_file(path: Path, index: AudioIndex) -> list[Pair]:
 
 
 def _recording(stem: str, index: AudioIndex) -> tuple[str | None, str | None]:
-    """The recording that a transcript's path without ending means, and a language that the path tells."""
+    """Return the recording, and perhaps the language, that a transcript's path without ending names."""
     if index.find(stem, scope=Scope.EXACT):
         return stem, None
     match = LANGUAGE.search(stem)
@@ -98,7 +98,7 @@ def _recording(stem: str, index: AudioIndex) -> tuple[str | None, str | None]:
 
 
 def _is_timed(path: Path) -> bool:
-    """Whether a transcript has times; sidecars of single clips may be JSON too."""
+    """Return whether a transcript has times; sidecars of single clips may be JSON too."""
     if path.suffix.lower() != ".json":
         return True
     try:
@@ -107,14 +107,14 @@ def _is_timed(path: Path) -> bool:
         return False
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     if given.folder is None:
         return False
     pairs = pairs_of(given)
     return bool(pairs) and _is_timed(pairs[0][0])
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     pairs = pairs_of(given)
     if not pairs:
         raise UsageError(
@@ -126,4 +126,6 @@ def _open(given: Given) -> Corpus:
     return FolderCorpus("segments", given.index, lambda: entries(pairs, root, settings), settings.language)
 
 
-FORM = Form("segments", f"a time-stamped transcript ({', '.join(ENDINGS)}) of each recording", _fits, _open)
+FORMAT = Format(
+    "segments", f"a time-stamped transcript ({', '.join(ENDINGS)}) of each recording", _fits, _open
+)

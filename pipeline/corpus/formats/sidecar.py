@@ -1,8 +1,7 @@
 """A text file for each audio file: `a/1.wav` and `a/1.txt`, in one folder tree or in two alike.
 
-Knows which endings are texts and which of several counts. `.normalized.txt` and `.original.txt` are
-LibriTTS's; a `.json` is read by `fields.py`'s names, as Emilia has it beside each MP3. An id is the path
-without ending.
+`.normalized.txt` and `.original.txt` are LibriTTS's; a `.json` is read by `fields.py`'s names, as Emilia has
+it beside each MP3. An id is the path without ending.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus.audio_index import AudioIndex, nfc, scan
 from pipeline.corpus.entry import Corpus, Entry, Malformed, Scope
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import jsonl
 from pipeline.corpus.pairing import FolderCorpus
 from pipeline.corpus.speakers import speaker_of
@@ -27,7 +26,7 @@ LABEL_COLUMNS = 2  # an HTK label line begins with two times, in units of 100 ns
 
 
 def entries(root: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator[Entry | Malformed]:
-    """The entries, by folder and name. Text files of a folder that has no audio for any of them are none."""
+    """Yield entries by folder and name. Text files in a folder without matching audio are none."""
     scope = scope_of(root, index)
     for _, group in groupby(_texts(root), key=lambda pair: pair[0].rpartition("/")[0]):
         texts = list(group)
@@ -38,12 +37,12 @@ def entries(root: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator
 
 
 def scope_of(root: Path, index: AudioIndex) -> Scope:
-    """In one tree a text lies beside its audio; of two trees, one may have more folders on top."""
+    """Return the scope: a text lies beside its audio; of two trees, one may have more folders on top."""
     return Scope.EXACT if root.absolute() == index.root else Scope.ANYWHERE
 
 
 def read(path: Path, where: str, name: str, settings: CorpusSettings) -> Entry | Malformed:
-    """The entry of one text file, of the audio `name`; its lines are joined by spaces."""
+    """Read one text file as the entry of the audio `name`; its lines are joined by spaces."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -73,7 +72,7 @@ def _of_json(text: str, where: str, name: str, settings: CorpusSettings) -> Entr
 
 
 def _texts(root: Path) -> Iterator[tuple[str, str]]:
-    """Audio's path without ending, and the text that counts for it; sorted by folder, then name."""
+    """Return audio paths without ending and the text that counts for each; sorted by folder, then name."""
     ranked = []
     for path in scan(root, ENDINGS):
         ending = next(ending for ending in _longest_first(ENDINGS) if path.lower().endswith(ending))
@@ -93,7 +92,7 @@ def _is_label(line: str) -> bool:
     return len(times) == LABEL_COLUMNS and all(time.isdecimal() for time in times)
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     root = given.text_folder
     if given.folder is None or root is None:
         return False
@@ -101,7 +100,7 @@ def _fits(given: Given) -> bool:
     return any(given.index.find(name, scope=scope) for name, _ in _texts(root))
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     root, settings = given.text_folder, given.settings
     if root is None:
         raise UsageError(f"--transcripts sidecar reads a folder of text files, and {given.text} is a file")
@@ -110,4 +109,6 @@ def _open(given: Given) -> Corpus:
     )
 
 
-FORM = Form("sidecar", f"a text ({', '.join(ENDINGS)}) of the same name for each audio file", _fits, _open)
+FORMAT = Format(
+    "sidecar", f"a text ({', '.join(ENDINGS)}) of the same name for each audio file", _fits, _open
+)

@@ -1,7 +1,6 @@
-"""Time-stamped texts: SRT, WebVTT, and the JSON of Whisper and its kin, to segments.
+"""Time-stamped texts to segments: SRT, WebVTT, and the JSON of Whisper and its kin.
 
-Knows these formats; knows no audio and no folders. Sources: w3.org/TR/webvtt1, the SubRip program's files,
-`openai-whisper`'s and whisper.cpp's JSON.
+Sources: w3.org/TR/webvtt1, the SubRip program's files, `openai-whisper`'s and whisper.cpp's JSON.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")  # tags of both formats, and SSA's
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of a recording and what is said in it. Times in seconds; `where` is `file:line`."""
+    """A stretch of a recording, times in seconds, and what is said in it; `where` is `file:line`."""
 
     where: str
     start: float
@@ -36,7 +35,7 @@ class Segment:
 
 
 def cues(content: str, name: str) -> Iterator[Segment | Malformed]:
-    """The cues of an SRT or WebVTT file. Notes, styles and numbers are passed over; markup is removed."""
+    """Yield the cues of an SRT or WebVTT file, without notes, styles, numbers and markup."""
     lines = content.splitlines()
     position = 0
     while position < len(lines):
@@ -72,9 +71,9 @@ def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None
 
 
 def json_segments(content: str, name: str, settings: CorpusSettings) -> Iterator[Segment | Malformed]:
-    """The segments of a JSON file: a list of them, or an object with `segments` or `transcription`.
+    """Yield the segments of a JSON file: a list of them, or an object with `segments` or `transcription`.
 
-    One Malformed where it is none of these.
+    Anything else is one Malformed.
     """
     rows, language = _rows(content)
     if rows is None:
@@ -87,7 +86,7 @@ def json_segments(content: str, name: str, settings: CorpusSettings) -> Iterator
 
 
 def has_segments(content: str) -> bool:
-    """Whether a JSON text is one that `json_segments` reads."""
+    """Return whether a JSON text is one that `json_segments` reads."""
     return _rows(content)[0] is not None
 
 
@@ -110,7 +109,7 @@ def _rows(content: str) -> tuple[list[Mapping[str, Any]] | None, str | None]:
 
 
 def _with_seconds(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """whisper.cpp has `offsets` in milliseconds."""
+    """Convert whisper.cpp's `offsets`, which are in milliseconds."""
     offsets = row.get("offsets")
     if not isinstance(offsets, Mapping):
         return row

@@ -1,7 +1,7 @@
 """WebDataset: tar shards in which files of one name belong together, as Emilia has `a.mp3` and `a.json`.
 
-Knows tar files and WebDataset's rule of names: the path up to the first dot of the file's name. Headers are
-read once, while planning; a locator holds where the audio lies, so that a worker reads just that:
+The name that counts is the path up to the first dot of the file's name. Headers are read once, while
+planning; a locator holds where the audio lies, so that a worker reads just that:
 `EN/000.tar!a.mp3@1536+40960`, the member's offset and size in bytes. An id is the JSON's own, else the tar's
 path and the member's, without endings.
 """
@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import BinaryIO
 
-from pipeline.audio.source import AudioSource, Span
+from pipeline.audio.source import AudioSource, FileSlice
 from pipeline.config import CorpusSettings
 from pipeline.corpus.audio_index import AUDIO_ENDINGS
 from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
 from pipeline.corpus.entry import Corpus, Entry, Malformed
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import Form, Given
+from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import jsonl
 from pipeline.errors import UsageError
 
@@ -38,18 +38,18 @@ class TarSource:
     tars: AudioSource
 
     def stat(self, locator: str) -> tuple[int, int]:
-        """Size of the member and the version of its tar."""
+        """Return the size of the member and the version of its tar."""
         tar, _, _, size = parse(locator)
         return size, self.tars.stat(tar)[1]
 
     def open(self, locator: str) -> BinaryIO:
         """See `AudioSource.open`."""
         tar, name, offset, size = parse(locator)
-        return Span.of(self.tars.open(tar), name, offset, size)
+        return FileSlice.of(self.tars.open(tar), name, offset, size)
 
 
 def parse(locator: str) -> tuple[str, str, int, int]:
-    """Tar, member's name, its offset and size. FileNotFoundError for what is no locator of a member."""
+    """Split a locator into tar, member's name, offset and size. Raises FileNotFoundError if it is none."""
     match = LOCATOR.fullmatch(locator)
     if match is None:
         raise FileNotFoundError(f"{locator} names no member of a tar file")
@@ -80,9 +80,9 @@ class Member:
 def entries(
     tars: AudioSource, paths: list[str], settings: CorpusSettings, unnamed: list[str]
 ) -> Iterator[Entry | Malformed]:
-    """The entries of all tars, in the order of `paths` and of their members."""
+    """Yield the entries of all tars, in the order of `paths` and of their members."""
     for path in paths:
-        with Span.of(tars.open(path), path) as file:
+        with FileSlice.of(tars.open(path), path) as file:
             yield from _of_tar(file, path, settings, unnamed)
 
 
@@ -100,7 +100,7 @@ def _of_tar(
 
 
 def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Member]:
-    """The files in a tar. Where it ends early or is damaged, that is noted in `faults` and reading stops."""
+    """Yield the files in a tar; if it ends early or is damaged, note that in `faults` and stop."""
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
@@ -118,7 +118,7 @@ def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Mem
 def _sample(
     path: str, key: str, members: list[Member], settings: CorpusSettings
 ) -> Entry | Malformed | str | None:
-    """What the members of one key are: an entry, the locator of audio without text, or nothing."""
+    """Return what the members of one key are: an entry, the locator of audio without text, or nothing."""
     by_ending = {member.ending: member for member in members}
     endings = AUDIO_ENDINGS if settings.ext is None else ("." + settings.ext.lower().lstrip("."),)
     audio = next((by_ending[ending] for ending in endings if ending in by_ending), None)
@@ -147,17 +147,17 @@ def _of_json(
     return replace(found, audio=locator, id=name if fields.id == HERE else found.id)
 
 
-def _tars(given: Given) -> list[str]:
+def _tars(given: CorpusProbe) -> list[str]:
     return given.files(ENDINGS)
 
 
-def _fits(given: Given) -> bool:
+def _fits(given: CorpusProbe) -> bool:
     if given.text is not None or given.folder is None or given.index.locators:
         return False  # archives beside the files they were unpacked to are not the corpus
     return bool(_tars(given))
 
 
-def _open(given: Given) -> Corpus:
+def _open(given: CorpusProbe) -> Corpus:
     paths, settings, tars = _tars(given), given.settings, given.source
     if not paths:
         raise UsageError(
@@ -171,4 +171,4 @@ def _open(given: Given) -> Corpus:
     )
 
 
-FORM = Form("webdataset", "tar shards of audio with .json or .txt", _fits, _open)
+FORMAT = Format("webdataset", "tar shards of audio with .json or .txt", _fits, _open)

@@ -1,4 +1,4 @@
-"""How the rows are described to the `datasets` library: in a card's front matter, and beside Arrow shards.
+"""Describes the rows to the `datasets` library: in a card's front matter, and beside Arrow shards.
 
 Both are written without importing `datasets`; tests read them back with it.
 """
@@ -20,7 +20,7 @@ DTYPES = {pa.string(): "string", pa.float64(): "float64", pa.int32(): "int32", p
 
 
 def yaml_features(names: Sequence[str], embeds_audio: bool) -> list[dict[str, Any]]:
-    """The `features` of a card's `dataset_info`, for these columns of `rows.SCHEMA`."""
+    """Return the `features` of a card's `dataset_info`, for these columns of `rows.SCHEMA`."""
 
     def described(field: pa.Field) -> dict[str, Any]:
         if field.name == "audio" and embeds_audio:
@@ -33,7 +33,7 @@ def yaml_features(names: Sequence[str], embeds_audio: bool) -> list[dict[str, An
 
 
 def columns(dataset: Dataset) -> tuple[str, ...]:
-    """The columns of the finished shards' rows, in the order of `rows.SCHEMA`."""
+    """Return the columns of the finished shards' rows, in the order of `rows.SCHEMA`."""
     found = {name for state in dataset.states() for name in state.columns if state.rows}
     found = found or set(SCHEMA.names) - set(OPTIONAL)
     return tuple(name for name in SCHEMA.names if name in found)

@@ -49,7 +49,7 @@ def write_card(dataset: Dataset, stats: Mapping[str, Any]) -> None:
 
 
 def card(dataset: Dataset, stats: Mapping[str, Any], place: Place) -> str:
-    """The card as Markdown with YAML front matter. `stats` as for `write_card`."""
+    """Return the card as Markdown with YAML front matter. `stats` as for `write_card`."""
     names = columns(dataset)
     front = {
         **_about(dataset, stats, place),
@@ -100,6 +100,6 @@ def _info(dataset: Dataset, names: Sequence[str], place: Place) -> dict[str, Any
 
 
 def _language_code(name: str) -> str | None:
-    """The ISO 639 code of a language tag such as `en` or `zh-CN`; None for anything else."""
+    """Return the ISO 639 code of a language tag such as `en` or `zh-CN`; None for anything else."""
     primary = re.split(r"[-_]", name.lower())[0]
     return primary if re.fullmatch(r"[a-z]{2,3}", primary) else None

@@ -12,7 +12,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"  # a character filled by 0/8 … 7/8
 
 
 def bars(counts: Mapping[str, int]) -> list[str]:
-    """Lines of a histogram. `counts`: rows by duration in whole seconds, at least one."""
+    """Return the lines of a histogram; `counts`: rows by duration in whole seconds, at least one."""
     seconds = {int(second): int(count) for second, count in counts.items()}
     longest = max(seconds) + 1
     width = next((width for width in WIDTHS if longest / width <= BARS), WIDTHS[-1])
@@ -28,7 +28,10 @@ def bars(counts: Mapping[str, int]) -> list[str]:
 
 
 def below(counts: Mapping[str, int], share: float) -> int:
-    """The least whole number of seconds that `share` of the rows stay below. `counts` as for `bars`."""
+    """Return the least whole number of seconds that `share` of the rows stay below.
+
+    `counts` is as for `bars`.
+    """
     ordered = sorted((int(second), count) for second, count in counts.items())
     reached = itertools.accumulate(count for _, count in ordered)
     wanted = share * sum(counts.values())

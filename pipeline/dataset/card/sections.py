@@ -1,7 +1,4 @@
-"""The dataset card's text, a section a function, each empty when it has nothing to say.
-
-Knows what a reader wants to know of a dataset; the front matter that machines read is card.py's.
-"""
+"""The dataset card's text, a section a function, each empty if it has nothing to say."""
 
 from __future__ import annotations
 
@@ -56,7 +53,7 @@ class Place:
 
 
 def text(dataset: Dataset, stats: Mapping[str, Any], columns: Sequence[str], place: Place) -> str:
-    """The card below its front matter. `stats` as `pipeline.dataset.stats.totals` gives them."""
+    """Return the card below its front matter; `stats` as `pipeline.dataset.stats.totals` gives them."""
     spread = stats["distributions"]
     sections = [
         f"# {place.title}",
@@ -75,12 +72,12 @@ def text(dataset: Dataset, stats: Mapping[str, Any], columns: Sequence[str], pla
 
 
 def family(codec: Mapping[str, Any]) -> str:
-    """Which kind of codec a state's record names: xcodec2 or neucodec."""
+    """Return which kind of codec a state's record names: xcodec2 or neucodec."""
     return "neucodec" if "neucodec" in str(codec["name"]).lower() else "xcodec2"
 
 
 def shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with absolute paths cut to their last part: a card is no place for somebody's folders."""
+    """Cut absolute paths in the settings to their last part: a card is no place for somebody's folders."""
 
     def cut(value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -223,7 +220,7 @@ def _rejections(stats: Mapping[str, Any]) -> str:
 
 
 def _validation(report: Path) -> str:
-    """The verdict and its checks, of the `metrics.json` that validation writes."""
+    """Return the verdict and its checks, from the `metrics.json` that validation writes."""
     try:
         metrics = json.loads(report.read_text(encoding="utf-8"))
     except FileNotFoundError:

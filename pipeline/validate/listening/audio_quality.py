@@ -1,4 +1,4 @@
-"""What can be wrong with a recording, measured on its waveform. Knows no codec and no text."""
+"""Measures on a recording's waveform what can be wrong with it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SpeechShare = Callable[[np.ndarray], float]
 
 
 @dataclass(frozen=True)
-class Sound:
+class AudioQuality:
     """Figures of one recording."""
 
     leading_silence: float  # seconds
@@ -35,7 +35,7 @@ class Sound:
     bandwidth: float  # Hz
 
     def faults(self) -> dict[str, tuple[float, float]]:
-        """What is wrong, as reason: (score, figure); the score is 1 at the threshold."""
+        """Return what is wrong, as reason: (score, figure); the score is 1 at the threshold."""
         found = {
             "clipped": (self.clipped / CLIPPED, self.clipped),
             "dc_offset": (abs(self.offset) / OFFSET, self.offset),
@@ -52,11 +52,11 @@ class Sound:
 
 def measure(
     source: np.ndarray, rate: int, resampled: np.ndarray, resampled_rate: int, speech: SpeechShare
-) -> Sound:
+) -> AudioQuality:
     """Measure a waveform (samples,) as decoded, and at the codec's rate, which `speech` listens to."""
     levels = frame_levels(resampled, resampled_rate)
     loud = np.flatnonzero(levels > levels.max() - QUIET)
-    return Sound(
+    return AudioQuality(
         leading_silence=float(loud[0] * FRAME),
         trailing_silence=float((len(levels) - 1 - loud[-1]) * FRAME),
         speech=speech(resampled),
@@ -69,7 +69,7 @@ def measure(
 
 
 def frame_levels(waveform: np.ndarray, rate: int) -> np.ndarray:
-    """RMS of each 20 ms in dBFS, (frames,), at least one."""
+    """Return the RMS of each 20 ms in dBFS, (frames,), at least one."""
     size = max(round(FRAME * rate), 1)
     padded = np.pad(waveform, (0, -len(waveform) % size))
     power = np.mean(np.square(padded.reshape(-1, size), dtype=np.float64), axis=1)
@@ -78,7 +78,10 @@ def frame_levels(waveform: np.ndarray, rate: int) -> np.ndarray:
 
 
 def clipped_share(waveform: np.ndarray) -> float:
-    """Share of samples in flat tops: at least four in a row, of one sign, within 1.5 % of the peak."""
+    """Return the share of samples in flat tops.
+
+    A flat top is four samples in a row or more, of one sign, within 1.5 % of the peak.
+    """
     peak = float(np.abs(waveform).max(initial=0.0))
     if peak == 0:
         return 0.0
@@ -90,7 +93,7 @@ def clipped_share(waveform: np.ndarray) -> float:
 
 
 def bandwidth(waveform: np.ndarray, rate: int) -> float:
-    """Highest frequency, Hz, at which the average spectrum is less than 50 dB below its peak."""
+    """Return the highest frequency, Hz, where the average spectrum is less than 50 dB below its peak."""
     size = 1024
     padded = np.pad(waveform, (0, max(size - len(waveform), 0)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[:: size // 2]
@@ -100,7 +103,7 @@ def bandwidth(waveform: np.ndarray, rate: int) -> float:
 
 
 def loudness(waveform: np.ndarray, rate: int) -> float:
-    """Integrated loudness, LUFS."""
+    """Return the integrated loudness, LUFS."""
     import torch
     from torchaudio.functional import loudness as integrated
 
@@ -114,7 +117,10 @@ def loudness(waveform: np.ndarray, rate: int) -> float:
 
 
 def speech_by_level(waveform: np.ndarray, rate: int = 16_000) -> float:
-    """Share of frames within 30 dB of the loud ones and above -55 dBFS: what is left without a detector."""
+    """Return the share of frames within 30 dB of the loud ones and above -55 dBFS.
+
+    The fallback if no speech detector is installed.
+    """
     levels = frame_levels(waveform, rate)
     return float(np.mean((levels > np.percentile(levels, 95) - 30) & (levels > -55)))
 

@@ -1,7 +1,4 @@
-"""Are a row's codes those that its clip gets alone? Some rows encoded again, one at a time, and compared.
-
-Knows how agreement is counted, by place in the clip and by its length. The encoding is passed in.
-"""
+"""Checks whether rows have the codes that their clips get alone: encodes some again, one at a time."""
 
 from __future__ import annotations
 
@@ -48,7 +45,7 @@ class Agreement:
         self.rows[row] = [int(equal.sum()), number]
 
     def figures(self) -> dict[str, Any]:
-        """For the report: agreement of all codes with its interval, of clips, by position, by length."""
+        """Return the agreement for the report: of codes, of clips, by position, by length."""
         pairs = list(self.rows.values())
         return {
             "rows": len(self.rows),

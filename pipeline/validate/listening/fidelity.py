@@ -37,7 +37,7 @@ class Fidelity:
 
 
 def compare(source: np.ndarray, decoded: np.ndarray, rate: int) -> tuple[Fidelity, np.ndarray, np.ndarray]:
-    """Align both, measure, and give them back aligned and equally long."""
+    """Align both, measure, and return them aligned and equally long."""
     import torch
 
     source, decoded, lag = align(source, decoded, rate)
@@ -69,7 +69,7 @@ def align(source: np.ndarray, decoded: np.ndarray, rate: int) -> tuple[np.ndarra
 
 
 def log_mel(waveform: Tensor, rate: int) -> Tensor:
-    """Mel spectrum in dB, (80, frames), 25 ms windows every 10 ms."""
+    """Return the mel spectrum in dB, (80, frames), 25 ms windows every 10 ms."""
     mel: Tensor = _mel_transform(rate)(waveform)
     return 10 * mel.clamp(min=1e-10).log10()
 
@@ -86,7 +86,7 @@ def _mel_transform(rate: int):  # type: ignore[no-untyped-def]
 
 
 def multi_resolution_stft(source: Tensor, decoded: Tensor) -> float:
-    """Spectral convergence plus mean absolute log magnitude difference, averaged over three resolutions.
+    """Average spectral convergence plus mean absolute log magnitude difference over three resolutions.
 
     Source: https://arxiv.org/abs/1910.11480, equations 4 to 6. 0 for equal waveforms.
     """

@@ -1,6 +1,6 @@
 """Scores that optional packages bring: STOI, PESQ, Distill-MOS, speaker similarity, speech detection.
 
-A package that is not there is a `Missing`, said once in the report, never an error. The only file that
+A package that is not there is a `Missing`, said once in the report, never an error. The only module that
 imports these packages.
 """
 
@@ -44,7 +44,7 @@ class Package:
 
 
 def load_scores() -> tuple[list[Score], list[Missing]]:
-    """Every score whose package is there, and the packages that are not."""
+    """Return every score whose package is there, and the packages that are not."""
     scores, missing = [], []
     for package in PACKAGES:
         if importlib.util.find_spec(package.module) is None:
@@ -55,7 +55,7 @@ def load_scores() -> tuple[list[Score], list[Missing]]:
 
 
 def load_speech_detector() -> tuple[Callable[[np.ndarray], float] | None, list[Missing]]:
-    """Share of the time with speech, by Silero's detector; None where it is not installed."""
+    """Return a function for the share of time with speech, by Silero's detector; None if not installed."""
     if importlib.util.find_spec("silero_vad") is None:
         how = INSTALL.format("silero-vad")
         return None, [Missing("silero_vad", "share of speech by a detector (levels are used instead)", how)]

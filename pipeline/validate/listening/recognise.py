@@ -1,7 +1,7 @@
 """What a speech recogniser hears, and how far that is from the text: a Hugging Face model or a Whisper file.
 
-Knows languages only as far as scoring needs: words, or characters where a language writes no spaces. The only
-file that imports recognisers.
+Errors are counted in words, or in characters if a language writes no spaces. The only module that imports
+recognisers.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Recogniser(Protocol):
     language: str | None  # the only one it knows; None: it takes any
 
     def transcribe(self, waveforms: Sequence[np.ndarray], language: str | None) -> list[str]:
-        """What is said in each, in a language where it is known."""
+        """Return what is said in each waveform, in a language if it is known."""
         ...
 
 
@@ -54,7 +54,10 @@ class Errors:
 
 
 def open_recogniser(name: str | None) -> tuple[Recogniser | None, list[Missing]]:
-    """The recogniser that `name` names, or what is missing for it. UsageError when it cannot be loaded."""
+    """Open the recogniser that `name` names, or return what is missing for it.
+
+    Raises UsageError if it cannot be loaded.
+    """
     purpose = "word and character error rates"
     if name is None:
         return None, []
@@ -150,7 +153,7 @@ def _stack(mels: list[Any]) -> Any:
 
 
 def in_language(language: str | None, text: str, wanted: str | None) -> bool:
-    """Whether a row is in the language `wanted` (None: any), by its language or else by its letters."""
+    """Return whether a row is in language `wanted` (None: any), by its column or its letters."""
     if wanted is None:
         return True
     if language is not None:
@@ -159,12 +162,12 @@ def in_language(language: str | None, text: str, wanted: str | None) -> bool:
 
 
 def primary(language: str) -> str:
-    """`en` of `en-GB`."""
+    """Return `en` of `en-GB`."""
     return re.split("[-_]", language.lower())[0]
 
 
 def unit(language: str | None, text: str) -> str:
-    """What errors are counted in: word, or character where the language writes no spaces."""
+    """Return what errors are counted in: word, or character if the language writes no spaces."""
     unspaced = primary(language) in UNSPACED if language else bool(re.search("[ぁ-ヿ一-鿿]", text))
     return "character" if unspaced else "word"
 
@@ -185,7 +188,7 @@ def count_errors(text: str, heard: str, language: str | None) -> Errors:
 
 
 def normalise(text: str, language: str | None) -> str:
-    """Text as Whisper's papers score it."""
+    """Return the text as Whisper's papers score it."""
     english = primary(language) == "en" if language else text.isascii()
     return str(_normaliser(english)(text)).strip()
 

@@ -1,7 +1,4 @@
-"""A random sample of rows decoded and compared with their source. Resumable: each row's figures are kept.
-
-Knows how the measurements of a row are put together; what they mean for the dataset is summary.py's.
-"""
+"""Decodes a random sample of rows and compares it with the source; each row's figures are kept to resume."""
 
 from __future__ import annotations
 
@@ -42,11 +39,11 @@ class Listener:
     name: str = ""  # of everything that changes the figures
 
     def measure(self, rows: Sequence[SampleRow]) -> list[Figures]:
-        """Figures of some rows.
+        """Measure some rows.
 
-        Keys: row, id, text, language, digest (of the codes), and `problem` when the source cannot be decoded,
-        else `sound`, `fidelity` (see those modules), `scores`, and where it was transcribed `unit`, and of
-        `source` and `decoded`: `heard_…`, `errors_…`, and `length`.
+        Keys: row, id, text, language, digest (of the codes), and `problem` if the source cannot be
+        decoded, else `sound`, `fidelity` (see those modules), `scores`, and if it was transcribed
+        `unit`, and of `source` and `decoded`: `heard_…`, `errors_…`, and `length`.
         """
         measured: list[Figures] = []
         pairs: list[tuple[Figures, SampleRow, np.ndarray, np.ndarray]] = []
@@ -109,7 +106,7 @@ def measure_sample(
     log: Path,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> list[Figures]:
-    """Figures of every row, in the order given; those that `log` has from earlier are taken from it."""
+    """Return the figures of every row, in the order given; those that `log` has already are taken from it."""
     found: list[Figures] = []
     with RowLog(log, listener.name) as known:
         for chunk in _chunks(rows):
@@ -123,7 +120,10 @@ def measure_sample(
 
 
 def decode_at_input_rate(codec: Codec, codes: np.ndarray) -> np.ndarray:
-    """Codes (n,) to float32 (samples,) at the rate that the codec encodes: NeuCodec decodes at another."""
+    """Decode (n,) codes to float32 (samples,) at the rate that the codec encodes.
+
+    NeuCodec decodes at another.
+    """
     import torch
 
     decoded = codec.decode([codes.astype(np.uint16)])[0]
@@ -131,7 +131,7 @@ def decode_at_input_rate(codec: Codec, codes: np.ndarray) -> np.ndarray:
 
 
 def digest(codes: np.ndarray) -> str:
-    """16 hex digits of a row's codes."""
+    """Return 16 hex digits of a row's codes."""
     return hashlib.sha256(codes.astype("<i8").tobytes()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Figures of rows, kept as they are measured, so that a run that was stopped goes on where it was."""
+"""Figures of rows, kept as they are measured, so that a run that was stopped goes on from there."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class RowLog:
-    """JSONL, a row a line, under a first line that names what measured them: of anything else it begins anew.
+    """A JSONL file, a row a line, under a first line that names what measured them: else it begins anew.
 
-    Rows carry `row` (their number) and `digest` (of their codes). A line that a killed run left unfinished is
-    dropped. Use as a context manager.
+    Rows carry `row` (their number) and `digest` (of their codes). A line that a killed run left
+    unfinished is dropped. Use as a context manager.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -28,7 +28,7 @@ class RowLog:
         self._file = path.open("a", encoding="utf-8", newline="\n")
 
     def get(self, row: int, digest: str) -> dict[str, Any] | None:
-        """Figures of a row that has still the codes of which this is the digest."""
+        """Return the figures of a row whose codes still have this digest."""
         figures = self._rows.get(row)
         return figures if figures is not None and figures["digest"] == digest else None
 

@@ -1,7 +1,4 @@
-"""A random sample of rows, and the recordings that they were made from.
-
-Knows how rows lead back to their source through the manifest; judges nothing.
-"""
+"""A random sample of rows, and the recordings that they were made from, by way of the manifest."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ from pipeline.validate.rows.reading import read_shard
 
 @dataclass(frozen=True)
 class SampleRow:
-    """A row of the dataset. `row` is its number in it; `codes` are integers of shape (n,).
+    """A row of the dataset: `row` is its number in it; `codes` are integers of shape (n,).
 
     `start` and `end` (seconds) cut it out of its recording.
     """
@@ -39,7 +36,7 @@ class SampleRow:
 
 
 def choose(total: int, number: int, seed: int) -> list[int]:
-    """`number` different row numbers below `total`, all of them where there are fewer.
+    """Draw `number` different row numbers below `total`, all of them if there are fewer.
 
     A larger sample with the same seed begins with the smaller one, so that it can build on its results.
     """
@@ -52,7 +49,7 @@ def choose(total: int, number: int, seed: int) -> list[int]:
 
 
 def read_rows(dataset: Dataset, shard_rows: Mapping[int, int], rows: Iterable[int]) -> Iterator[SampleRow]:
-    """The rows with these numbers, by shard, one shard in memory. `shard_rows`: rows read, by shard."""
+    """Read the rows with these numbers, by shard, one shard in memory; `shard_rows`: rows read, by shard."""
     for shard, places in by_shard(shard_rows, rows).items():
         read = read_shard(dataset.files(shard).data, dataset.form)
         begins = np.cumsum(read.counts) - read.counts
@@ -67,7 +64,7 @@ def read_rows(dataset: Dataset, shard_rows: Mapping[int, int], rows: Iterable[in
 
 
 def find_ids(dataset: Dataset, shard_rows: Mapping[int, int], ids: Collection[str]) -> list[int]:
-    """Numbers of the rows with these ids, one shard in memory at a time."""
+    """Return numbers of the rows with these ids, one shard in memory at a time."""
     wanted, first, found = pa.array(sorted(ids), pa.string()), 0, list[int]()
     for shard, number in sorted(shard_rows.items()):
         if number:
@@ -79,7 +76,7 @@ def find_ids(dataset: Dataset, shard_rows: Mapping[int, int], ids: Collection[st
 
 
 def by_shard(shard_rows: Mapping[int, int], rows: Iterable[int]) -> dict[int, list[tuple[int, int]]]:
-    """For each shard that holds some of the rows: (row number, place in the shard), in order."""
+    """Return, for each shard that holds some of the rows: (row number, position in the shard), in order."""
     shards = sorted(shard_rows)
     ends = np.cumsum([shard_rows[shard] for shard in shards])
     found: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -107,7 +104,10 @@ class Recordings:
     deadline_seconds: float
 
     def load(self, row: SampleRow) -> tuple[np.ndarray, int, np.ndarray]:
-        """The source, float32 (samples,), its rate in Hz, and it at the codec's rate. Raises AudioError."""
+        """Return the source, float32 (samples,), its rate in Hz, and it at the codec's rate.
+
+        Raises AudioError.
+        """
         waveform, rate = decode(
             self.source.open(row.audio),
             start=row.start,

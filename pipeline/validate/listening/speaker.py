@@ -40,7 +40,10 @@ class SpeakerEncoder(nn.Module):
 
     @torch.inference_mode()
     def embed(self, waveform: np.ndarray) -> np.ndarray:
-        """Float32 (samples,) to a unit vector, float32 (256,): the mean over its partial utterances."""
+        """Turn float32 (samples,) into a unit vector, float32 (256,).
+
+        It is the mean over partial utterances.
+        """
         frames = self._mel(torch.from_numpy(waveform)).T
         frames = nn.functional.pad(frames, (0, 0, 0, max(PARTIAL - len(frames), 0)))
         partials = torch.stack(

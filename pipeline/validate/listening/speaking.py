@@ -1,7 +1,4 @@
-"""A LLASA model says texts of the dataset, and is judged as the dataset's own speech is. Resumable.
-
-Knows what is measured of spoken texts; the speaking itself is passed in.
-"""
+"""Lets a LLASA model say texts of the dataset, and judges them as the dataset's own speech is judged."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ BATCH = 8  # texts spoken at once
 
 @dataclass(frozen=True)
 class Said:
-    """What a model made of a text. `waveform`: float32 (samples,) at 16 kHz; `codes`: uint16 (n,)."""
+    """What a model made of a text: `waveform`, float32 (samples,) at 16 kHz; `codes`, uint16 (n,)."""
 
     waveform: np.ndarray
     codes: np.ndarray
@@ -42,8 +39,10 @@ def speak_rows(
     name: str,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> list[Figures]:
-    """Figures of each row: row, id, codes, ended, duration_ratio (to the row's codes), and where it was
-    transcribed errors_spoken, length and heard_spoken. `name` tells models apart in `log`.
+    """Return figures of each row: row, id, codes, ended, duration_ratio (to the row's codes).
+
+    If it was transcribed, also errors_spoken, length and heard_spoken. `name` tells models apart in
+    `log`.
     """
     found: list[Figures] = []
     with RowLog(log, name) as known:
@@ -82,7 +81,7 @@ def _speak(
 
 
 def model_name(path: str) -> str:
-    """A name that changes when a model folder's files do."""
+    """Return a name that changes when a model folder's files do."""
     folder = Path(path)
     if not folder.is_dir():
         return path

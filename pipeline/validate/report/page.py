@@ -1,6 +1,6 @@
-"""The report as one HTML file: verdict, what to do, figures, pictures, players. Loads nothing from elsewhere.
+"""The report as one HTML file: verdict, what to do, figures, pictures, players.
 
-Knows the names of `metrics.json`; the sounds and pictures of clips are passed in.
+The page loads nothing from elsewhere.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def page(
     suspects: Sequence[Mapping[str, Any]],
     clips: Sequence[ClipCard],
 ) -> str:
-    """The whole file. `suspects`: worst first; `clips`: those with players."""
+    """Return the whole file; `suspects`: worst first; `clips`: those with players."""
     parts = [
         _verdict(title, metrics, checks),
         _advice(checks, metrics),

@@ -1,6 +1,6 @@
 """Pictures for the report, without a drawing package: histograms as SVG, spectrograms as PNG, audio as MP3.
 
-Knows arrays and bytes. Colours of the SVG come from the page's style, so that they follow light and dark.
+Colours of the SVG come from the page's style, so that they follow light and dark.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ANCHORS = (  # a dark to bright scale that also reads in grey
 def histogram(
     counts: Sequence[float], edges: Sequence[float], title: str, unit: str, marks: Sequence[float] = ()
 ) -> str:
-    """Bars as SVG. `edges` has one value more than `counts`; `marks` are drawn as lines at their values."""
+    """Draw bars as SVG; `edges` has one value more than `counts`; `marks` are lines at their values."""
     values = np.asarray(counts, float)
     filled = np.flatnonzero(values)
     if len(filled) == 0:
@@ -61,7 +61,7 @@ def histogram(
 
 
 def spectrogram(waveform: np.ndarray, rate: int) -> str:
-    """A log-mel spectrogram, (samples,) float32, as a PNG data address; low bands at the bottom."""
+    """Draw a log-mel spectrogram, (samples,) float32, as a PNG data address; low bands at the bottom."""
     import torch
 
     levels = log_mel(torch.from_numpy(waveform), rate).numpy()[::-1]
@@ -70,7 +70,7 @@ def spectrogram(waveform: np.ndarray, rate: int) -> str:
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """An indexed PNG of uint8 values (rows, columns) on this module's colour scale.
+    """Encode uint8 values (rows, columns) as an indexed PNG on this module's colour scale.
 
     Format: https://www.w3.org/TR/png/
     """
@@ -94,7 +94,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def player(waveform: np.ndarray, rate: int) -> str:
-    """A waveform, (samples,) float32, as an MP3 data address, which every browser plays."""
+    """Encode a waveform, (samples,) float32, as an MP3 data address, which every browser plays."""
     import soundfile
 
     buffer = io.BytesIO()

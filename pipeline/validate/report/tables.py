@@ -1,4 +1,4 @@
-"""The tables of the report, as HTML. Knows the names of `metrics.json`."""
+"""The tables of the report, as HTML."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LISTED = 50  # suspect rows in the page; all are in the file
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
-    """Cells are HTML; the last `numbers` columns are figures."""
+    """Return a table; cells are HTML, and the last `numbers` columns are figures."""
 
     def line(cells: Sequence[str], tag: str) -> str:
         first = len(cells) - numbers
@@ -28,12 +28,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) 
 
 
 def tags(reasons: Iterable[str]) -> str:
-    """Short marks in a row."""
+    """Return short marks in a row."""
     return "".join(f'<span class="tag">{escape(reason)}</span>' for reason in reasons)
 
 
 def checks(checks: Sequence[Check]) -> str:
-    """Every check with its figure, interval and limit."""
+    """Return every check with its figure, interval and limit."""
     return table(
         ("Check", "Outcome", "Figure", "95 %", "Limit"),
         (
@@ -51,7 +51,7 @@ def checks(checks: Sequence[Check]) -> str:
 
 
 def estimates(metrics: Mapping[str, Any], part: str) -> str:
-    """A part's estimates with their intervals."""
+    """Return a part's estimates with their intervals."""
     compared = wording.PUBLISHED if part == "round_trip" else {}
     rows = [
         (
@@ -70,7 +70,7 @@ def estimates(metrics: Mapping[str, Any], part: str) -> str:
 
 
 def exact(exact: Mapping[str, Any]) -> str:
-    """Agreement with encoding alone, by place in the clip and by its length."""
+    """Return agreement with encoding alone, by position in the clip and by its length."""
     if not exact or exact["agreement"] is None:
         return ""
     said = (
@@ -90,7 +90,7 @@ def exact(exact: Mapping[str, Any]) -> str:
 
 
 def integrity(integrity: Mapping[str, Any]) -> str:
-    """Rows that break a rule, by rule."""
+    """Return rows that break a rule, by rule."""
     counts = {**integrity["rows"], **{f"duplicate_{k}": v for k, v in integrity["duplicates"].items()}}
     counts |= {name: integrity[name] for name in wording.TOTALS}
     rows = [(escape(wording.REASONS.get(name, name)), f"{number:,}") for name, number in counts.items()]
@@ -98,7 +98,7 @@ def integrity(integrity: Mapping[str, Any]) -> str:
 
 
 def languages(statistics: Mapping[str, Any]) -> str:
-    """Speech rates by language."""
+    """Return speech rates by language."""
     rows = [
         (
             escape(name),
@@ -114,7 +114,7 @@ def languages(statistics: Mapping[str, Any]) -> str:
 
 
 def suspects(suspects: Sequence[Mapping[str, Any]]) -> str:
-    """The worst suspect rows, with their reasons."""
+    """Return the worst suspect rows, with their reasons."""
     if not suspects:
         return "<p>None.</p>"
     rows = [

@@ -93,14 +93,14 @@ PUBLISHED_NOTE = "* As its authors measured it, on LibriSpeech test-clean and wi
 
 
 def number(value: float | None) -> str:
-    """A figure in four digits at most; a dash where there is none."""
+    """Format a figure in four digits at most; a dash if there is none."""
     if value is None:
         return "–"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def reason(suspect: Mapping[str, Any], name: str) -> str:
-    """A suspect's reason with its figure, where it has one."""
+    """Return a suspect's reason with its figure, if it has one."""
     value = suspect["values"].get(name)
     said = REASONS.get(name, name)
     return said if value is None else f"{said} ({number(value)})"

@@ -17,13 +17,13 @@ from pipeline.validate.report.page import ClipCard, Sounding, page
 from pipeline.validate.report.pictures import player, spectrogram
 
 if TYPE_CHECKING:
-    from pipeline.validate.session import Outcome, Parts
+    from pipeline.validate.session import Inputs, Outcome
 
 WORST, SAMPLED = 6, 6  # rows with players: of the suspects, of the sample
 LONGEST = 20.0  # seconds that a player holds: the file is to stay small
 
 
-def write_report(dataset: Dataset, outcome: Outcome, parts: Parts) -> Path:
+def write_report(dataset: Dataset, outcome: Outcome, parts: Inputs) -> Path:
     """Write the page and return its path."""
     cards = [] if parts.codec is None else _cards(dataset, outcome, parts)
     path = dataset.root / "report" / "index.html"
@@ -32,7 +32,7 @@ def write_report(dataset: Dataset, outcome: Outcome, parts: Parts) -> Path:
     return path
 
 
-def _cards(dataset: Dataset, outcome: Outcome, parts: Parts) -> list[ClipCard]:
+def _cards(dataset: Dataset, outcome: Outcome, parts: Inputs) -> list[ClipCard]:
     suspects = {entry["row"]: entry for entry in outcome.suspects}
     spoken = {row["row"]: row for row in outcome.spoken}
     measured = {row["row"]: row for row in outcome.rows}
@@ -56,14 +56,14 @@ def _cards(dataset: Dataset, outcome: Outcome, parts: Parts) -> list[ClipCard]:
 
 
 def _facts(figures: Mapping[str, Any]) -> list[str]:
-    """What was measured of the row, shortly."""
+    """Return what was measured of the row, briefly."""
     scores = figures.get("scores", {})
     names = {"stoi": "STOI", "pesq_wb": "PESQ", "mos_source": "MOS", "mos_decoded": "MOS decoded"}
     return [f"{said} {scores[name]:.2f}" for name, said in names.items() if name in scores]
 
 
 def _sounds(
-    row: SampleRow, figures: Mapping[str, Any], spoken: Mapping[str, Any], parts: Parts
+    row: SampleRow, figures: Mapping[str, Any], spoken: Mapping[str, Any], parts: Inputs
 ) -> Sequence[Sounding]:
     codec, found = parts.codec, []
     if codec is None:

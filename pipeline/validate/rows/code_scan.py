@@ -16,8 +16,10 @@ MAX_PERIOD = 25  # codes: loops of up to half a second are looked for
 
 
 class CodeScan:
-    """Counts codes. After the last shard: `counts`, occurrences by code; `longest_runs`, rows by their
-    longest run of one code; `faults`, rows by rule.
+    """Counts codes.
+
+    After the last shard: `counts`, occurrences by code; `longest_runs`, rows by their longest run of one
+    code; `faults`, rows by rule.
     """
 
     def __init__(self, settings: ValidationSettings, suspects: Suspects) -> None:

@@ -1,7 +1,4 @@
-"""How a codebook is used: entropy, share of the entries that a corpus of this size could reach, FSQ digits.
-
-Knows counts by code, nothing of rows.
-"""
+"""How a codebook is used: entropy, share of the reachable entries, FSQ digits."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ FSQ_LEVELS = 4  # of each digit in XCodec2 and NeuCodec: their 65,536 entries ar
 
 @dataclass(frozen=True)
 class CodebookUse:
-    """What `codebook_use` finds. Entropies in bits."""
+    """What `codebook_use` finds; entropies in bits."""
 
     codes: int
     used: int
@@ -29,7 +26,7 @@ class CodebookUse:
 
 
 def codebook_use(counts: np.ndarray) -> CodebookUse:
-    """From how often each code occurs, int64 (codebook size,)."""
+    """Measure the use from how often each code occurs, int64 (codebook size,)."""
     total, size = int(counts.sum()), len(counts)
     used = int((counts > 0).sum())
     reachable = size * -math.expm1(total * math.log1p(-1 / size)) if size > 1 else float(total > 0)
@@ -52,7 +49,10 @@ def codebook_use(counts: np.ndarray) -> CodebookUse:
 
 
 def fsq_digits(counts: np.ndarray) -> np.ndarray:
-    """Share of each level in each FSQ digit, (digits, 4), lowest digit first; none if the size is no 4^n."""
+    """Return the share of each level in each FSQ digit, (digits, 4), lowest first.
+
+    Returns None if the size is no 4^n.
+    """
     number = round(math.log(len(counts), FSQ_LEVELS)) if len(counts) else 0
     if number < 1 or FSQ_LEVELS**number != len(counts):
         return np.zeros((0, FSQ_LEVELS))

@@ -1,7 +1,6 @@
 """Which of very many rows are the same, by 64-bit hashes, in bounded memory.
 
-Holds hashes in memory up to a limit, then on disk in buckets that are looked at one after another. Knows
-nothing of what was hashed.
+Holds hashes in memory up to a limit, then on disk in buckets that are looked at one after another.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ ENTRY = np.dtype([("hash", np.uint64), ("row", np.uint64)])
 
 @dataclass(frozen=True)
 class Repeated:
-    """Rows that are the same as an earlier one. `examples`: (row, the first row like it), row numbers."""
+    """Rows that are the same as an earlier one; `examples`: (row, the first row like it), row numbers."""
 
     rows: int
     examples: list[tuple[int, int]]
 
 
 class Duplicates:
-    """Collects hashes of rows. `folder` holds what memory does not; `name` tells collectors apart."""
+    """Collects hashes of rows; `folder` holds what memory does not; `name` tells collectors apart."""
 
     def __init__(self, folder: Path, name: str, held: int = HELD) -> None:
         self._folder, self._name, self._limit = folder, name, held
@@ -34,7 +33,7 @@ class Duplicates:
         self._spilled = False
 
     def add(self, hashes: np.ndarray, first_row: int) -> None:
-        """Hashes, uint64 (rows,), of rows numbered from `first_row`."""
+        """Add hashes, uint64 (rows,), of rows numbered from `first_row`."""
         entries = np.empty(len(hashes), ENTRY)
         entries["hash"] = hashes
         entries["row"] = np.arange(first_row, first_row + len(hashes), dtype=np.uint64)
@@ -44,7 +43,7 @@ class Duplicates:
             self._spill()
 
     def found(self, examples: int) -> Repeated:
-        """Count the repeated rows, and name up to `examples` of them. Removes what lies on disk."""
+        """Count the repeated rows and name up to `examples` of them; removes what lies on disk."""
         if not self._spilled:
             return _repeated(np.concatenate(self._held) if self._held else np.empty(0, ENTRY), examples)
         self._spill()
@@ -74,7 +73,7 @@ class Duplicates:
 
 
 def _repeated(entries: np.ndarray, examples: int) -> Repeated:
-    """Equal hashes side by side; the first of them, by row, is not repeated."""
+    """Sort equal hashes side by side; the first of them, by row, is not repeated."""
     ordered = np.sort(entries, order=("hash", "row"))
     same = np.flatnonzero(ordered["hash"][1:] == ordered["hash"][:-1]) + 1
     first = np.maximum.accumulate(np.where(_changes(ordered["hash"]), np.arange(len(ordered)), 0))

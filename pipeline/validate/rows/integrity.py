@@ -40,7 +40,7 @@ class RowFaults:
 
 
 def check_rows(shard: ShardRows, codec: CodecFacts, max_length: int) -> RowFaults:
-    """The rules that a row can break by itself. `max_length`: tokens that training allows."""
+    """Check the rules that a row can break by itself; `max_length`: tokens that training allows."""
     faults = RowFaults()
     text = pc.fill_null(shard.texts("text"), "")
     id_missing = pc.equal(pc.fill_null(shard.texts("id"), ""), "").to_numpy(zero_copy_only=False)
@@ -59,7 +59,7 @@ def check_rows(shard: ShardRows, codec: CodecFacts, max_length: int) -> RowFault
 
 
 def expected_counts(shard: ShardRows, codec: CodecFacts) -> np.ndarray:
-    """Codes that each row's audio gives, int64 (rows,); 0 where its length is not known.
+    """Return the codes that each row's audio gives, int64 (rows,); 0 if its length is not known.
 
     The source's samples, resampled to ceil(n * target / rate), give samples // hop + extra codes.
     """
@@ -72,7 +72,7 @@ def expected_counts(shard: ShardRows, codec: CodecFacts) -> np.ndarray:
 
 
 def _outside(shard: ShardRows, codebook_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows with a code that the codebook lacks, and those in which all codes are as large as token ids."""
+    """Return rows with codes that the codebook lacks, and rows whose codes look like token ids."""
     nothing = np.zeros(len(shard), bool)
     if len(shard.codes) == 0 or (shard.codes.max() < codebook_size and shard.codes.min() >= 0):
         return nothing, nothing
@@ -84,7 +84,7 @@ def _outside(shard: ShardRows, codebook_size: int) -> tuple[np.ndarray, np.ndarr
 
 
 def check_plan(shard: ShardRows, planned: pa.Table) -> RowFaults:
-    """Rows that the manifest does not plan for this shard, or to which it gives another text."""
+    """Return rows that the manifest does not plan for this shard, or to which it gives another text."""
     faults = RowFaults()
     place = pc.index_in(shard.texts("id"), value_set=_column(planned, "id"))
     faults.add("not_in_plan", pc.is_null(place).to_numpy(zero_copy_only=False))
@@ -96,7 +96,7 @@ def check_plan(shard: ShardRows, planned: pa.Table) -> RowFaults:
 
 
 def places(shard: ShardRows, planned: pa.Table | None) -> pa.Array:
-    """Which part of which recording each row is, as text: the row's audio with the plan's times."""
+    """Return which part of which recording each row is, as text: the row's audio with the plan's times."""
     audio = pc.fill_null(shard.texts("audio"), "")
     if planned is None:
         return audio

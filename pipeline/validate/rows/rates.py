@@ -1,7 +1,7 @@
 """How much text there is to how much speech: units a second by language, and the rows that stand out.
 
-A unit is a letter or digit, or a mora in Japanese. Short texts are spoken slower than long ones, for the
-edges of a clip weigh more, so a row is compared with what its text's length lets expect. Knows no files.
+A unit is a letter or digit, or a mora in Japanese. Short texts are spoken slower than long ones, since the
+edges of a clip weigh more, so a row is compared with what its text's length predicts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ PLAUSIBLE = {  # units a second between which the middle row of a corpus lies, p
 
 @dataclass(frozen=True)
 class Rates:
-    """Speech rate of one language. `rows` counts all its rows, the rest is of a fitted sample."""
+    """Speech rate of one language; `rows` counts all its rows, the rest is of a fitted sample."""
 
     language: str
     rows: int
@@ -42,27 +42,33 @@ class Rates:
 
     @property
     def is_plausible(self) -> bool:
-        """Whether the median lies where people's speech does."""
+        """Return whether the median lies where people's speech does."""
         return self.plausible[0] <= self.median <= self.plausible[1]
 
 
 @dataclass(frozen=True)
 class Expected:
-    """How long a text of a language takes: seconds at its edges and seconds a unit, and the spread."""
+    """How long a text of a language takes: seconds at its edges, seconds a unit, and the spread.
+
+    The spread is the robust standard deviation of log duration given text length.
+    """
 
     edges: float
     per_unit: float
     spread: float  # robust standard deviation of the log duration
 
     def deviations(self, units: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-        """Robust z of each row's rate, (rows,): below 0 is slow (or text is missing), above is fast."""
+        """Return the robust z of each row's rate, (rows,).
+
+        Below 0 is slow (or text is missing), above is fast.
+        """
         residual = np.log(self.edges + self.per_unit * units) - np.log(seconds)
         deviations: np.ndarray = residual / max(self.spread, SPREAD_FLOOR)
         return deviations
 
 
 def count_units(texts: pa.Array, japanese: np.ndarray) -> np.ndarray:
-    """Letters and digits of each text, float32 (rows,); in `japanese` rows the estimated morae."""
+    """Count letters and digits of each text, float32 (rows,); in `japanese` rows the estimated morae."""
     letters: np.ndarray = pc.count_substring_regex(texts, LETTERS).to_numpy(zero_copy_only=False)
     units: np.ndarray = letters.astype(np.float32)
     if japanese.any():
@@ -77,7 +83,7 @@ def count_units(texts: pa.Array, japanese: np.ndarray) -> np.ndarray:
 
 
 def is_japanese(texts: pa.Array, languages: pa.Array) -> np.ndarray:
-    """Booleans (rows,): the language says so, or it says nothing and the text has kana."""
+    """Return booleans (rows,): the language says so, or it says nothing and the text has kana."""
     named = pc.fill_null(pc.starts_with(pc.utf8_lower(languages), "ja"), False)
     kana = pc.and_(pc.is_null(languages), pc.match_substring_regex(texts, KANA))
     found: np.ndarray = pc.or_(named, kana).to_numpy(zero_copy_only=False)
@@ -120,7 +126,7 @@ def describe(language: str, rows: int, units: np.ndarray, seconds: np.ndarray, c
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Spearman's, without correction for ties beyond the average rank; 0 when one of them is constant."""
+    """Return Spearman's, without correction for ties beyond the average rank; 0 if one is constant."""
     ranks = [_ranks(values) for values in (first, second)]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return 0.0

@@ -1,7 +1,4 @@
-"""One shard's rows as arrays, also where they are not as they should be: what is wrong with its form is said.
-
-Knows the row schema and the file formats; judges no row.
-"""
+"""One shard's rows as arrays, even if they are not as they should be: says what is wrong with their form."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ NEEDED = tuple(name for name in rows.SCHEMA.names if name not in rows.OPTIONAL)
 
 @dataclass(frozen=True)
 class ShardRows:
-    """Rows of a shard. `codes`: integers, all rows' one after another; `counts`: int64 (rows,), codes a row.
+    """Rows of a shard: `codes`, integers, row after row; `counts`, int64 (rows,), codes a row.
 
     `form_faults`: a sentence for each way in which the file departs from the schema.
     """
@@ -35,12 +32,12 @@ class ShardRows:
         return len(self.counts)
 
     def numbers(self, column: str) -> np.ndarray:
-        """A numeric column as float64 (rows,), NaN where there is no value."""
+        """Return a numeric column as float64 (rows,), NaN if there is no value."""
         values: np.ndarray = self.table[column].cast(pa.float64()).combine_chunks().to_numpy(False)
         return values
 
     def texts(self, column: str) -> pa.Array:
-        """A text column, null where there is no value."""
+        """Return a text column, null if there is no value."""
         if column not in self.table.column_names:
             return pa.nulls(len(self), pa.string())
         return _joined(self.table[column].cast(pa.string()))
@@ -100,7 +97,7 @@ def _codes(column: pa.ChunkedArray, path: Path) -> tuple[np.ndarray, np.ndarray]
 
 
 def _joined(column: pa.ChunkedArray) -> pa.Array:
-    """The chunks of a column as one array."""
+    """Join the chunks of a column to one array."""
     joined = column.combine_chunks()
     return joined if isinstance(joined, pa.Array) else pa.concat_arrays(joined.chunks)
 
@@ -110,7 +107,7 @@ def _first_line(error: Exception) -> str:
 
 
 def string_bytes(texts: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """UTF-8 bytes of all texts one after another, and how many each has; a null has none."""
+    """Return UTF-8 bytes of all texts, one after another, and how many each has; a null has none."""
     filled = pc.fill_null(texts, "")
     lengths: np.ndarray = pc.binary_length(filled).to_numpy().astype(np.int64)
     offset_width = np.int64 if pa.types.is_large_string(filled.type) else np.int32

@@ -1,6 +1,6 @@
 """A few numbers of every row, kept until the whole dataset has been seen: in memory, then on disk.
 
-Knows arrays only. 16 bytes a row, so a hundred million rows take 1.6 GB of disk and a block of memory.
+16 bytes a row, so a hundred million rows take 1.6 GB of disk and a block of memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ HELD = 1 << 20  # rows in memory: 16 MiB
 
 
 class RowFeatures:
-    """Appends rows in order and gives them back in blocks. `path` is written only when memory is full."""
+    """Appends rows in order and gives them back in blocks; `path` is written only when memory is full."""
 
     def __init__(self, path: Path, held: int = HELD) -> None:
         self._path, self._limit = path, held
@@ -24,7 +24,7 @@ class RowFeatures:
         self._spilled = False
 
     def add(self, units: np.ndarray, seconds: np.ndarray, codes: np.ndarray, group: np.ndarray) -> None:
-        """The next rows: text units, seconds, number of codes, number of the language; (rows,) each."""
+        """Add rows: text units, seconds, number of codes, number of the language; (rows,) each."""
         block = np.empty(len(units), FEATURE)
         for name, values in (("units", units), ("seconds", seconds), ("codes", codes), ("group", group)):
             block[name] = values
@@ -34,7 +34,7 @@ class RowFeatures:
             self._spill()
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """All rows in order, as `FEATURE`, at most about `held` at a time."""
+        """Yield all rows in order, as `FEATURE`, at most about `held` at a time."""
         if self._spilled:
             with self._path.open("rb") as file:
                 while len(block := np.fromfile(file, FEATURE, self._limit)):

@@ -1,7 +1,6 @@
-"""Every row of a dataset, read once, a shard in memory at a time: integrity and statistics.
+"""Reads every row of a dataset once, a shard in memory at a time: integrity and statistics.
 
-Knows how the checks of one shard add up to those of the dataset; the checks themselves are integrity.py's,
-code_scan.py's and text_scan.py's.
+The checks of one shard are integrity.py's, code_scan.py's and text_scan.py's; here they add up.
 """
 
 from __future__ import annotations
@@ -57,8 +56,10 @@ class Scan:
 
 
 class Scanner:
-    """Reads a dataset shard by shard. `work`: a folder for what does not fit into memory; `fits`: the
-    tokenizer's word on rows that a bound leaves open.
+    """Reads a dataset shard by shard.
+
+    `work`: a folder for what does not fit into memory; `fits`: the tokenizer's word on rows that a bound
+    leaves open.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Scanner:
         return self._scan
 
     def _shard(self, state: State) -> int:
-        """Check one shard; returns its rows."""
+        """Check one shard and return its rows."""
         scan, plan = self._scan, self._plans.get(state.shard)
         scan.file_faults += file_faults(self._dataset.root, state)
         scan.rejected += state.rejected
@@ -157,14 +158,14 @@ class Scanner:
 
 
 def codec_facts(state: State) -> CodecFacts:
-    """What a state says of its codec; one that says nothing of extra codes is XCodec2's."""
+    """Return what a state says of its codec; one that says nothing of extra codes is XCodec2's."""
     said = state.codec
     extra = int(said.get("extra_codes", 1))
     return CodecFacts(said["sample_rate"], said["hop_length"], said["codebook_size"], extra)
 
 
 def file_faults(root: Path, state: State) -> list[str]:
-    """A sentence for each file of a shard that is there and is not as it was written."""
+    """Return a sentence for each file of a shard that is there and is not as it was written."""
     return [
         f"{name} has changed since it was written"
         for name, written in state.files.items()

@@ -20,8 +20,10 @@ RATE_EDGES = np.geomspace(0.5, 60, 81)  # units a second
 
 
 class TextScan:
-    """Collects text lengths and durations. `durations` and `rate_histogram` are counts of rows by bin; after
-    `finish`, `languages` describes each and `outliers` counts the rows that stand out.
+    """Collects text lengths and durations.
+
+    `durations` and `rate_histogram` are counts of rows by bin; after `finish`, `languages` describes each
+    and `outliers` counts the rows that stand out.
     """
 
     def __init__(self, settings: ValidationSettings, suspects: Suspects, work: Path) -> None:
@@ -35,7 +37,7 @@ class TextScan:
         self.outliers = 0
 
     def add(self, shard: ShardRows) -> None:
-        """The next shard."""
+        """Add the next shard."""
         texts, languages = pc.fill_null(shard.texts("text"), ""), shard.texts("language")
         japanese = rates.is_japanese(texts, languages)
         units = rates.count_units(texts, japanese)
@@ -65,7 +67,7 @@ class TextScan:
         self._features.close()
 
     def _group(self, languages: pa.Array, japanese: np.ndarray) -> np.ndarray:
-        """The number of each row's language, int32 (rows,); rows that name none go by their script."""
+        """Return the number of each row's language, int32 (rows,); rows that name none go by their script."""
         named = pc.if_else(
             pc.and_(pc.is_null(languages), pa.array(japanese)), "ja", pc.fill_null(languages, "")
         )
@@ -77,7 +79,7 @@ class TextScan:
         return group
 
     def _sampled(self, group: int) -> tuple[int, np.ndarray]:
-        """How many spoken rows a language has, and at most `rates.FIT_ROWS` of them, evenly spread."""
+        """Return how many spoken rows a language has, and at most `rates.FIT_ROWS` of them, evenly spread."""
         total, step, chosen = 0, 1, np.empty(0, FEATURE)
         for block in self._features.blocks():
             spoken = block[_spoken(block, group)]
