@@ -1,4 +1,4 @@
-"""The dataset card's text, a section a function, each empty if it has nothing to say."""
+"""The dataset card's text: `card.md.jinja`, and the words and figures that it is filled with."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import jinja2
 import yaml
 
 from pipeline.dataset.card.plot import bars, below
@@ -54,21 +56,24 @@ class Place:
 
 def text(dataset: Dataset, stats: Mapping[str, Any], columns: Sequence[str], place: Place) -> str:
     """Return the card below its front matter; `stats` as `pipeline.dataset.stats.totals` gives them."""
-    spread = stats["distributions"]
-    sections = [
-        f"# {place.title}",
-        _introduction(stats),
-        _loading(dataset, columns, place) if stats["rows"] else "",
-        _durations(spread.get("duration", {})),
-        _shares("Languages", spread.get("language", {})),
-        _shares("Speakers", spread.get("speaker", {})),
-        _codec(stats["codecs"]),
-        _licences(dataset, stats["codecs"]),
-        _rejections(stats),
-        _validation(dataset.root / "report" / "metrics.json"),
-        _settings(dataset),
-    ]
-    return "\n\n".join(section for section in sections if section) + "\n"
+    given = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in shareable(dataset.settings).items()
+    }
+    return _template().render(
+        dataset=dataset,
+        stats=stats,
+        spread=dict.fromkeys(("duration", "language", "speaker")) | stats["distributions"],
+        columns=columns,
+        place=place,
+        meanings=COLUMNS,
+        codec_words=CODEC,
+        shown=SHOWN,
+        validation=_validation(dataset.root / "report" / "metrics.json"),
+        settings=yaml.safe_dump(given, sort_keys=False, allow_unicode=True),
+        bars=bars,
+        below=below,
+    )
 
 
 def family(codec: Mapping[str, Any]) -> str:
@@ -89,172 +94,27 @@ def shareable(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: cut(value) for key, value in settings.items()}
 
 
-def _introduction(stats: Mapping[str, Any]) -> str:
-    if stats["rows"] == 0:
-        return (
-            f"There are no utterances in this dataset: none of the {stats['rejected']} in its corpus could "
-            "be used, for the reasons below. `load_dataset` finds nothing to load."
-        )
-    named = {column: len(stats["distributions"].get(column, {})) for column in ("speaker", "language")}
-    parts = [
-        f"{stats['rows']:,} utterances",
-        f"{_hours(stats['hours'])} of speech",
-        *(f"{count:,} {column}{'' if count == 1 else 's'}" for column, count in named.items() if count),
-    ]
-    codecs = " and ".join(sorted({str(codec["name"]) for codec in stats["codecs"]}))
-    return (
-        f"{', '.join(parts)}: text with the codes of a speech codec ({codecs}), "
-        f"{stats['codes']:,} codes in all, to train LLASA-style speech models on."
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(  # Markdown, whose cells `cell` escapes
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), keep_trailing_newline=True
     )
-
-
-def _loading(dataset: Dataset, columns: Sequence[str], place: Place) -> str:
-    meanings = COLUMNS | ({"audio": "the recording itself"} if place.embeds_audio else {})
-    rows = [f"| `{name}` | {meanings[name]} |" for name in columns]
-    source = "this folder" if place.name == "." else "the Hub"
-    branch = f', revision="{place.revision}"' if place.revision else ""
-    call = f'load_dataset("{place.name}"{branch}, split="{dataset.split}"'
-    lines = [
-        "## How to load it and train on it",
-        f"From {source}:",
-        "```python",
-        "from datasets import load_dataset",
-        "",
-        f"rows = {call})",
-        f"rows = {call}, streaming=True)  # row by row",
-        "```",
-        "",
-        "| column | what it is |",
-        "|---|---|",
-        *rows,
-        "",
-        "A LLASA training sample is `<|TEXT_UNDERSTANDING_START|>`, the text, `<|TEXT_UNDERSTANDING_END|>`, "
-        "`<|SPEECH_GENERATION_START|>`, a token `<|s_N|>` for each code N, `<|SPEECH_GENERATION_END|>`.",
-    ]
-    if place.name == ".":
-        lines += [
-            "",
-            "The files that training programs read are made by",
-            "```",
-            "python -m pipeline export . --to sft --tokenizer TOKENIZER",
-            "```",
-            "where `--to` may also be `llasa-trainer`, `llasa-memmap`, `unsloth-memmap` or `sharded-memmap`.",
-        ]
-    return "\n".join(lines)
-
-
-def _durations(counts: Mapping[str, int]) -> str:
-    if not counts:
-        return ""
-    middle, high = below(counts, 0.5), below(counts, 0.95)
-    return "\n".join(
-        [
-            "## Durations",
-            f"Half of the utterances last less than {middle} s, 95 % less than {high} s.",
-            "```text",
-            *bars(counts),
-            "```",
-        ]
-    )
-
-
-def _shares(title: str, seconds: Mapping[str, float]) -> str:
-    if not seconds:
-        return ""
-    largest = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
-    lines = [f"## {title}", f"| {title.lower()[:-1]} | speech |", "|---|---:|"]
-    lines += [f"| {_cell(name)} | {_hours(share / 3600)} |" for name, share in largest[:SHOWN]]
-    if rest := largest[SHOWN:]:
-        lines.append(f"| {len(rest):,} more | {_hours(sum(share for _, share in rest) / 3600)} |")
-    return "\n".join(lines)
-
-
-def _codec(codecs: Sequence[Mapping[str, Any]]) -> str:
-    lines = [
-        f"| {meaning} | {_cell(_shown(codec[key]))} |"
-        for codec in codecs
-        for key, meaning in CODEC.items()
-        if key in codec
-    ]
-    if not lines:
-        return ""
-    exact = all(str(codec.get("precision", "")) in ("fp32", "float32") for codec in codecs)
-    agreement = (
-        "Encoded in fp32: each clip's codes are exactly those that it gets when it is encoded alone."
-        if exact
-        else "Encoded in half precision, the quantiser in fp32: a clip's codes can differ in a few places "
-        "from those it gets in another batch."
-    )
-    return "\n".join(["## Codec", "| | |", "|---|---|", *lines, "", agreement])
-
-
-def _licences(dataset: Dataset, codecs: Sequence[Mapping[str, Any]]) -> str:
-    corpus = dataset.settings["corpus"].get("licence", "unknown")
-    made = [
-        f"- The codec {_cell(str(codec['name']))}, which made the codes: {_codec_licence(codec)}."
-        for codec in codecs
-    ]
-    return "\n".join(
-        [
-            "## Licences",
-            f"- The recordings and their texts: {_cell(corpus)}.",
-            *made,
-            "",
-            "Both apply to what is made from them; see to it that each allows what you do.",
-        ]
-    )
-
-
-def _rejections(stats: Mapping[str, Any]) -> str:
-    if not stats["rejected"]:
-        return ""
-    most = sorted(stats["reasons"].items(), key=lambda item: (-item[1], item[0]))
-    share = stats["rejected"] / stats["utterances"]
-    head = [
-        "## Left out",
-        f"{stats['rejected']:,} of {stats['utterances']:,} utterances ({share:.2%}) are not in it:",
-        "| reason | utterances |",
-        "|---|---:|",
-    ]
-    return "\n".join(head + [f"| {reason} | {count:,} |" for reason, count in most])
-
-
-def _validation(report: Path) -> str:
-    """Return the verdict and its checks, from the `metrics.json` that validation writes."""
-    try:
-        metrics = json.loads(report.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return ""
-    rows = [
-        f"| {_cell(check['title'])} | {_measured(check)} | "
-        f"{'at most' if check['at_most'] else 'at least'} {_shown(check['limit'])} | {check['outcome']} |"
-        for check in metrics["checks"]
-        if check["outcome"] != "skipped"
-    ]
-    head = [
-        "## Validation",
-        f"The dataset was validated. Verdict: {metrics['verdict']}.",
-        "",
-        "| check | measured | limit | outcome |",
-        "|---|---:|---:|---|",
-    ]
-    return "\n".join(head + rows)
-
-
-def _measured(check: Mapping[str, Any]) -> str:
-    value = _shown(check["value"])
-    if check["low"] is None:
-        return value
-    return f"{value} ({_shown(check['low'])} to {_shown(check['high'])})"
-
-
-def _settings(dataset: Dataset) -> str:
-    given = {
-        section: {key: value for key, value in values.items() if value is not None}
-        for section, values in shareable(dataset.settings).items()
+    environment.filters |= {
+        "hours": _hours,
+        "figure": _figure,
+        "cell": _cell,
+        "licence": _codec_licence,
+        "largest": lambda counts: sorted(counts.items(), key=lambda item: (-item[1], item[0])),
     }
-    settings = yaml.safe_dump(given, sort_keys=False, allow_unicode=True)
-    return f"## Settings\nFingerprint `{dataset.fingerprint}`.\n```yaml\n{settings}```"
+    return environment.get_template("card.md.jinja")
+
+
+def _validation(report: Path) -> Any:
+    """Return the `metrics.json` that validation writes; None without one."""
+    try:
+        return json.loads(report.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
 
 
 def _codec_licence(codec: Mapping[str, Any]) -> str:
@@ -271,7 +131,7 @@ def _hours(hours: float) -> str:
     return f"{hours:,.{1 if hours >= 10 else 2}f} hours"
 
 
-def _shown(value: Any) -> str:
+def _figure(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) else str(value)
 
 
