@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.__main__ import run_reporting
+from pipeline.__main__ import run_command
 from pipeline.cli.speak import add_model_arguments, open_from
 from pipeline.errors import MissingPackage
 
@@ -66,4 +66,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_reporting(lambda: run(parse())))
+    sys.exit(run_command(lambda: run(parse())))

@@ -26,7 +26,7 @@ import yaml
 
 from pipeline.config import Settings, ValidationSettings
 from pipeline.dataset import rows
-from pipeline.dataset.manifest import Manifest, write_part
+from pipeline.dataset.manifest import Manifest, write_chunk
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import ShardFiles
 from pipeline.dataset.writer import write_shard
@@ -49,7 +49,7 @@ def make(root: Path, form: str, number: int) -> Dataset:
     (root / "config.yaml").write_text(yaml.safe_dump(content))
     tables = [shard_table(random, first, min(SHARD, number - first)) for first in range(0, number, SHARD)]
     manifest_columns = ("id", "audio", "text", "language", "duration", "sample_rate")
-    write_part(
+    write_chunk(
         root / "manifest" / "part-00000.parquet",
         (
             [

@@ -7,7 +7,7 @@ import importlib
 import signal
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from pipeline.errors import PipelineError
@@ -37,15 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             module.add_arguments(verb_parser)
             verb_parser.set_defaults(run=module.run)
     parsed = parser.parse_args(given)
-    return run_reporting(lambda: parsed.run(parsed))
+    return run_command(lambda: parsed.run(parsed))
 
 
-def run_reporting(command: object) -> int:
+def run_command(command: Callable[[], int]) -> int:
     """Run `command` and turn every error that a user can cause into one line and an exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
     warnings.showwarning = _note
     try:
-        return int(command())  # type: ignore[operator]
+        return command()
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status

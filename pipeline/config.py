@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import UsageError
+from pipeline.runtime import REPOSITORY
+
+DEFAULT = REPOSITORY / "configs" / "sample.yaml"
 
 RESULTS: dict[str, Any] = {"results": True}  # json_schema_extra of a key that changes the output
 
@@ -236,28 +239,29 @@ def changes_results(key: str) -> bool:
     return isinstance(extra, dict) and extra.get("results") is True
 
 
-def assigned(assignments: Iterable[str], listed: str = "") -> dict[str, str]:
-    """Parse `--set KEY=VALUE` to values by dotted key.
+def resolve(
+    given: Path | str | Settings | None,
+    *,
+    audio: Path | str | None,
+    text: Path | str | None,
+    values: Mapping[str, Any],
+) -> Settings:
+    """Return the settings of a run: a file's or `Settings`, with a corpus and dotted keys put over them.
 
-    Raises UsageError, which lists the keys that begin with `listed`.
+    Without a file they are those of the sample corpus. Raises UsageError that names what is wrong.
     """
-    known, values = dict(all_keys()), {}
-    for assignment in assignments:
-        key, separator, value = assignment.partition("=")
-        if not separator or key not in known:
-            names = ", ".join(name for name in known if name.startswith(listed))
-            raise UsageError(f"--set {assignment}: expected KEY=VALUE; the keys are {names}")
-        values[key] = value
-    return values
+    settings = given if isinstance(given, Settings) else load(given or DEFAULT)
+    if audio is not None:
+        corpus = {"corpus.audio": str(audio), "corpus.text": None if text is None else str(text)}
+        settings = settings.with_values(corpus)
+    settings = settings.with_values(values)
+    if settings.corpus.audio is None:
+        raise UsageError("no corpus: give AUDIO_DIR and TEXT_FILE, or corpus.audio in the configuration")
+    return settings
 
 
-def load(path: Path | str | None) -> Settings:
-    """Read settings from a YAML file; the defaults without one.
-
-    Raises UsageError, which names what is wrong in it.
-    """
-    if path is None:
-        return Settings()
+def load(path: Path | str) -> Settings:
+    """Read settings from a YAML file. Raises UsageError, which names what is wrong in it."""
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:

@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.config import Settings
 from pipeline.dataset import manifest
-from pipeline.dataset.manifest import write_part
+from pipeline.dataset.manifest import ManifestRow, write_chunk
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import SCHEMA, schema
 from pipeline.dataset.state import ShardFiles
@@ -83,16 +83,16 @@ def make_dataset(
         }
         write_shard(ShardFiles(root, "train", form, shard), table, lost, marks)
     lots = (rows[start : start + shard_size] for start in range(0, len(rows), shard_size))
-    write_part(
+    write_chunk(
         root / "manifest" / "part-00000.parquet",
-        ([dict.fromkeys(manifest.SCHEMA.names) | _planned(row) for row in lot] for lot in lots),
+        ([_planned(row) for row in lot] for lot in lots),
     )
     (root / "stats.json").write_text(json.dumps({"rows": len(rows)}))
     return Dataset(root)
 
 
-def _planned(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name in manifest.SCHEMA.names}
+def _planned(row: dict[str, Any]) -> ManifestRow:
+    return ManifestRow.of(**{name: row.get(name) for name in manifest.SCHEMA.names})
 
 
 def llama_tokenizer() -> Any:

@@ -21,8 +21,8 @@ FLOORS = (  # top to bottom: a file imports from its own room or from lower floo
     {"codec", "llasa_format", "corpus"},
     {"audio"},
     {"storage"},
-    {"runtime"},
     {"config"},
+    {"runtime"},
     {"errors", "utterance", "progress", "ragged"},
 )
 FLOOR_OF = {room: -number for number, floor in enumerate(FLOORS) for room in floor}

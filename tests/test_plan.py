@@ -32,9 +32,9 @@ def rows(manifest):
 
 def test_a_plan_holds_every_utterance_in_order_with_its_header(corpus, tmp_path):
     manifest, summary = planned(corpus, tmp_path)
-    assert [row["id"] for row in rows(manifest)] == [entry.id for entry in corpus.entries]
-    assert {row["duration"] for row in rows(manifest)} == {0.3}
-    assert {row["sample_rate"] for row in rows(manifest)} == {16000}
+    assert [row.utterance.id for row in rows(manifest)] == [entry.id for entry in corpus.entries]
+    assert {row.duration for row in rows(manifest)} == {0.3}
+    assert {row.sample_rate for row in rows(manifest)} == {16000}
     assert [shard.rows for shard in manifest.shards] == [4, 4, 2]
     assert (summary.utterances, summary.new, summary.changed, summary.vanished) == (10, 10, 0, 0)
 
@@ -60,7 +60,7 @@ def test_each_fault_of_text_or_header_has_its_reason(tmp_path, make_clip):
         Rejection("line 7", "", Reason.MALFORMED_TRANSCRIPT, "no separator"),
     ]
     manifest, summary = planned(ListedCorpus(tmp_path / "audio", entries), tmp_path, excluded={"out"})
-    reasons = [row["reason"] for row in rows(manifest)]
+    reasons = [row.reason for row in rows(manifest)]
     assert reasons == [
         None,
         "duplicate_id",
@@ -75,7 +75,7 @@ def test_each_fault_of_text_or_header_has_its_reason(tmp_path, make_clip):
         "excluded",
         "malformed_transcript",
     ]
-    assert all(row["detail"] for row in rows(manifest) if row["reason"])
+    assert all(row.detail for row in rows(manifest) if row.reason)
     assert sum(summary.reasons.values()) == 11
 
 
@@ -97,7 +97,7 @@ def test_a_corpus_that_grows_gets_new_shards_and_keeps_the_old_ones(corpus, tmp_
     corpus.entries.insert(position, Utterance("new", "new.wav", "new text"))
     second, summary = planned(corpus, tmp_path)
     assert [(shard.digest, shard.rows) for shard in second.shards][:3] == before
-    assert [row["id"] for row in rows(second)][10:] == ["new"]
+    assert [row.utterance.id for row in rows(second)][10:] == ["new"]
     assert (summary.new, summary.changed, summary.vanished) == (1, 0, 0)
 
 
@@ -108,8 +108,8 @@ def test_a_changed_file_or_text_changes_its_shard_alone(corpus, tmp_path, make_c
     second, summary = planned(corpus, tmp_path)
     changed = [a.digest != b.digest for a, b in zip(first.shards, second.shards, strict=True)]
     assert changed == [False, True, True]
-    assert rows(second)[5]["duration"] == 0.5
-    assert rows(second)[9]["text"] == "other text"
+    assert rows(second)[5].duration == 0.5
+    assert rows(second)[9].utterance.text == "other text"
     assert summary.changed == 2
 
 
@@ -130,10 +130,10 @@ def test_an_utterance_that_vanishes_keeps_its_row(corpus, tmp_path):
 def test_audio_that_turns_up_later_is_no_longer_missing(corpus, tmp_path, make_clip):
     corpus.entries.append(Utterance("late", "late.wav", "late text"))
     manifest, _ = planned(corpus, tmp_path)
-    assert rows(manifest)[10]["reason"] == "missing_audio"
+    assert rows(manifest)[10].reason == "missing_audio"
     make_clip("late.wav")
     manifest, summary = planned(corpus, tmp_path)
-    assert rows(manifest)[10]["reason"] is None
+    assert rows(manifest)[10].reason is None
     assert summary.changed == 1
 
 
@@ -152,7 +152,7 @@ def test_an_empty_corpus_is_an_error(tmp_path):
 
 def test_max_samples_takes_the_first(corpus, tmp_path):
     manifest, _ = planned(corpus, tmp_path, max_samples=3)
-    assert [row["id"] for row in rows(manifest)] == ["clip00", "clip01", "clip02"]
+    assert [row.utterance.id for row in rows(manifest)] == ["clip00", "clip01", "clip02"]
 
 
 def test_excluded_ids_are_read_from_jsonl(tmp_path):
@@ -173,9 +173,9 @@ def test_a_large_plan_is_several_parts_with_the_same_shards(corpus, tmp_path, mo
     one, _ = planned(corpus, tmp_path / "one")
     monkeypatch.setattr("pipeline.dataset.manifest.MAX_SHARDS", 2)
     many, _ = planned(corpus, tmp_path / "many")
-    assert (len(one.parts), len(many.parts)) == (1, 2)
+    assert (len(one.chunks), len(many.chunks)) == (1, 2)
     assert [(s.first_row, s.digest) for s in one.shards] == [(s.first_row, s.digest) for s in many.shards]
     others = [replace(entry, id=f"other {entry.id}") for entry in corpus.entries]
     with pytest.raises(UsageError, match="another corpus"):
         planned(replace(corpus, entries=others), tmp_path / "many")
-    assert Manifest(tmp_path / "many/manifest").parts == many.parts
+    assert Manifest(tmp_path / "many/manifest").chunks == many.chunks

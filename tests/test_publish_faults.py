@@ -13,7 +13,7 @@ from pipeline.__main__ import main
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
 from pipeline.publish import hub as client
-from pipeline.publish.push import push
+from pipeline.publish.push import push_dataset
 
 pytest_plugins = ("publish_fixtures",)
 pytestmark = [
@@ -44,7 +44,7 @@ def test_faults_that_pass_are_waited_out_and_nothing_is_sent_or_committed_twice(
     fault: Fault, server: Hub, dataset: Dataset, waits: Waits
 ) -> None:
     server.faults.append(fault)
-    push(dataset, REPO)
+    push_dataset(dataset, REPO)
     assert fault.times == 0
     assert waits
     if fault.status == 429:
@@ -68,7 +68,7 @@ def test_somebody_elses_commit_in_between_is_built_upon(server: Hub, dataset: Da
         def headers(self, value: object) -> None: ...
 
     server.faults.append(Interloper("POST", "/commit/", 412))
-    push(dataset, REPO)
+    push_dataset(dataset, REPO)
     assert {"note.txt", "README.md"} <= set(server.files(REPO))
 
 
@@ -85,12 +85,12 @@ def test_a_push_that_broke_off_publishes_nothing_and_goes_on_without_sending_aga
 
     server.faults[0].path = "^never"
     with pytest.raises(PipelineError, match="what has been sent is not sent twice"):
-        push(dataset, REPO, say=third_fails)
+        push_dataset(dataset, REPO, say=third_fails)
     assert list(server.files(REPO)) == [".gitattributes"]
     server.faults.clear()
     first = set(server.objects)
     server.requests.clear()
-    push(dataset, REPO)
+    push_dataset(dataset, REPO)
     assert len(server.uploads()) == 1
     assert not first & set(server.uploads())
 
@@ -100,7 +100,7 @@ def test_without_a_token_nothing_is_asked_of_the_hub(
 ) -> None:
     monkeypatch.setattr(client, "get_token", lambda: None)
     with pytest.raises(UsageError, match="hf auth login"):
-        push(dataset, REPO)
+        push_dataset(dataset, REPO)
     assert server.requests == []
 
 

@@ -21,7 +21,7 @@ from pipeline.audio.source import FolderSource
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
 from pipeline.publish import hub as client
-from pipeline.publish.push import push
+from pipeline.publish.push import push_dataset
 
 pytest_plugins = ("publish_fixtures",)
 pytestmark = [
@@ -75,7 +75,7 @@ def front_matter(hub: Hub) -> dict[str, Any]:
 def test_load_dataset_and_streaming_give_the_local_rows(
     server: Hub, dataset: Dataset, tmp_path: Path
 ) -> None:
-    push(dataset, REPO, private=True)
+    push_dataset(dataset, REPO, private=True)
     assert load(server, tmp_path) == [ROWS, ROWS, "List(Value('uint16'))"]
     assert sorted(path for path in server.files(REPO) if path.startswith("data/")) == [
         f"data/train-{number:05d}.parquet" for number in range(3)
@@ -83,7 +83,7 @@ def test_load_dataset_and_streaming_give_the_local_rows(
 
 
 def test_a_push_is_one_commit_that_holds_rows_settings_and_card(server: Hub, dataset: Dataset) -> None:
-    assert push(dataset, REPO) == f"{server.url}/datasets/{REPO}"
+    assert push_dataset(dataset, REPO) == f"{server.url}/datasets/{REPO}"
     assert len(server.branches[REPO, "main"]) == 2  # the repository's first, and ours
     assert set(server.files(REPO)) == {
         ".gitattributes",
@@ -102,14 +102,14 @@ def test_of_several_commits_the_last_one_brings_the_card(
     server: Hub, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client, "FILES_PER_COMMIT", 2)
-    push(dataset, REPO)
+    push_dataset(dataset, REPO)
     commits = server.branches[REPO, "main"][1:]
     assert ["README.md" in commit.tree for commit in commits] == [False, False, True]
 
 
 def test_a_push_goes_to_the_branch_that_is_asked_for(server: Hub, dataset: Dataset) -> None:
-    assert push(dataset, REPO, revision="v2") == f"{server.url}/datasets/{REPO}/tree/v2"
-    push(dataset, REPO, revision="v2")  # the branch is there now
+    assert push_dataset(dataset, REPO, revision="v2") == f"{server.url}/datasets/{REPO}/tree/v2"
+    push_dataset(dataset, REPO, revision="v2")  # the branch is there now
     assert list(server.files(REPO, "main")) == [".gitattributes"]
     assert rows_in(server.files(REPO, "v2")) == ROWS
     card = server.files(REPO, "v2")["README.md"].decode()
@@ -117,24 +117,24 @@ def test_a_push_goes_to_the_branch_that_is_asked_for(server: Hub, dataset: Datas
 
 
 def test_a_repository_is_private_when_asked(server: Hub, dataset: Dataset) -> None:
-    push(dataset, REPO, private=True)
+    push_dataset(dataset, REPO, private=True)
     assert server.private[REPO]
 
 
 def test_pushing_again_sends_nothing_and_commits_nothing(server: Hub, dataset: Dataset) -> None:
-    push(dataset, REPO)
+    push_dataset(dataset, REPO)
     sent, commits = server.uploads(), len(server.branches[REPO, "main"])
-    push(dataset, REPO)
+    push_dataset(dataset, REPO)
     assert server.uploads() == sent
     assert len(server.branches[REPO, "main"]) == commits
 
 
 @pytest.mark.usefixtures("small_packs")
 def test_a_grown_dataset_sends_only_its_new_files(server: Hub, dataset: Dataset) -> None:
-    push(dataset, REPO)
+    push_dataset(dataset, REPO)
     sent = len(server.uploads())
     more = [row(i) for i in range(16)]
-    push(make_dataset(dataset.root, more), REPO)
+    push_dataset(make_dataset(dataset.root, more), REPO)
     assert len(server.uploads()) == sent + 2  # the one that was not full, and a new one
     assert rows_in(server.files(REPO)) == more
 
@@ -143,8 +143,8 @@ def test_a_grown_dataset_sends_only_its_new_files(server: Hub, dataset: Dataset)
 def test_files_of_an_earlier_push_that_no_longer_belong_are_removed(
     server: Hub, dataset: Dataset, tmp_path: Path
 ) -> None:
-    push(dataset, REPO)
-    push(make_dataset(tmp_path / "other", ROWS, shard_size=100), REPO)
+    push_dataset(dataset, REPO)
+    push_dataset(make_dataset(tmp_path / "other", ROWS, shard_size=100), REPO)
     assert [path for path in server.files(REPO) if path.startswith("data/")] == ["data/train-00000.parquet"]
 
 
@@ -156,7 +156,7 @@ def test_audio_is_embedded_when_asked(server: Hub, tmp_path: Path) -> None:
     rows = [row(i, audio=f"{i}.wav") for i in range(2)]
     for number in range(2):
         soundfile.write(clips / f"{number}.wav", np.full(1600, 0.1 * (number + 1)), 16000)
-    push(make_dataset(tmp_path / "out", rows), REPO, embed_audio=FolderSource(clips))
+    push_dataset(make_dataset(tmp_path / "out", rows), REPO, embed_audio=FolderSource(clips))
     loaded = loaded_here(server, tmp_path)
     datasets = pytest.importorskip("datasets")
     assert loaded.features["audio"] == datasets.Audio()
@@ -174,7 +174,7 @@ def test_of_a_long_recording_only_the_utterance_is_embedded(server: Hub, tmp_pat
     clips.mkdir()
     soundfile.write(clips / "long.wav", np.linspace(-0.5, 0.5, 16000), 16000)
     rows = [row(0, audio="long.wav", start=0.25, end=0.5), row(1, audio="long.wav")]
-    push(make_dataset(tmp_path / "out", rows), REPO, embed_audio=FolderSource(clips))
+    push_dataset(make_dataset(tmp_path / "out", rows), REPO, embed_audio=FolderSource(clips))
     cut, whole = (found["audio"] for found in rows_in(server.files(REPO)))
     (clips / "cut.flac").write_bytes(cut["bytes"])
     heard, rate = soundfile.read(clips / "cut.flac")
@@ -194,10 +194,10 @@ def loaded_here(server: Hub, tmp_path: Path) -> Any:
 
 def test_a_recording_that_is_gone_is_one_sentence(server: Hub, dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot embed set/0000\.wav: No such file"):
-        push(dataset, REPO, embed_audio=FolderSource(tmp_path))
+        push_dataset(dataset, REPO, embed_audio=FolderSource(tmp_path))
 
 
 def test_a_dataset_without_rows_is_not_published(server: Hub, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no finished rows"):
-        push(make_dataset(tmp_path / "out", []), REPO)
+        push_dataset(make_dataset(tmp_path / "out", []), REPO)
     assert server.requests == []

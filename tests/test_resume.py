@@ -46,7 +46,7 @@ def corpus(tmp_path, make_clip) -> dict[str, str]:
 
 def run(root: Path, corpus: dict[str, str], **values: object) -> dict:
     with claimed(root):
-        return create(root, settings_for(corpus, **values), lambda line: None)
+        return create(root, settings_for(corpus, **values), lambda line: None).stats()
 
 
 def content(root: Path) -> dict[str, bytes]:
@@ -140,7 +140,7 @@ def test_guarantee_3_a_full_disk_ends_the_run_and_the_next_one_finishes(tmp_path
 def test_guarantee_2_rows_and_rejections_are_all_that_was_planned(tmp_path, corpus):
     stats = run(tmp_path / "out", corpus)
     dataset = Dataset(tmp_path / "out")
-    planned = [row["id"] for row in Manifest(dataset.root / "manifest").read_rows()]
+    planned = [row.utterance.id for row in Manifest(dataset.root / "manifest").read_rows()]
     kept = [name for table in dataset.tables(["id"]) for name in table["id"].to_pylist()]
     rejected = {entry["id"]: entry["reason"] for entry in dataset.rejections()}
     assert sorted([*kept, *rejected]) == sorted(planned)
@@ -241,7 +241,7 @@ def test_a_rejected_clip_is_tried_again_when_asked(tmp_path, corpus):
     settings = Settings().with_values({**corpus, "output.shard_size": 5, "load.num_workers": 0})
     with claimed(root):
         again = create(root, settings, lambda line: None, retry_rejected=True)
-    assert again["reasons"] == {"missing_audio": 1, "not_audio": 1}
+    assert again.stats()["reasons"] == {"missing_audio": 1, "not_audio": 1}
 
 
 def test_too_many_rejections_are_an_exit_status_of_their_own_after_all_work_is_done(tmp_path, corpus):

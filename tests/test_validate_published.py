@@ -10,7 +10,7 @@ from validate_helpers import make_dataset, scanned, sound_rows
 from pipeline.__main__ import main
 from pipeline.audio.decode import decode
 from pipeline.audio.source import FolderSource
-from pipeline.publish.push import push
+from pipeline.publish.push import push_dataset
 from pipeline.validate.published import RECORDINGS
 
 pytest_plugins = ("publish_fixtures",)
@@ -30,7 +30,7 @@ def server(server, monkeypatch):
 def test_a_published_dataset_is_judged_like_the_local_one(server: Hub, tmp_path, monkeypatch):
     local = make_dataset(tmp_path / "out", sound_rows(60), shard_size=20)
     (local.root / "stats.json").write_text("{}")
-    push(local, REPO)
+    push_dataset(local, REPO)
     monkeypatch.chdir(tmp_path)
     arguments = ["validate", REPO, "--sample", "0", "--exact", "0"]
     assert main(arguments) == 0
@@ -51,7 +51,7 @@ def test_embedded_recordings_become_files_to_listen_to(server: Hub, tmp_path, mo
         soundfile.write(
             clips / row["audio"], [0.1, -0.1] * int(row["duration"] * row["sample_rate"] / 2), 16_000
         )
-    push(make_dataset(tmp_path / "out", rows), REPO, embed_audio=FolderSource(clips))
+    push_dataset(make_dataset(tmp_path / "out", rows), REPO, embed_audio=FolderSource(clips))
     monkeypatch.chdir(tmp_path)
     assert main(["validate", REPO, "--sample", "0", "--exact", "0"]) == 0
     root = tmp_path / "validated" / REPO.replace("/", "--")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import socket
 from collections.abc import Callable
 from typing import Any
 
+import soundfile
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -110,6 +112,10 @@ class Page:
         """What the player of that name plays."""
         source = self.until(lambda: self.browser.execute_script(_SOURCE, name))
         return bytes(self.browser.execute_async_script(_FETCH, source))
+
+    def wait_sound(self, name: str, seconds: float) -> None:
+        """Wait until the player of that name plays as long a sound; the page shows it after the status."""
+        self.until(lambda: soundfile.info(io.BytesIO(self.sound(name))).duration == seconds)
 
     def shot(self, path: Any) -> None:
         self.browser.save_screenshot(str(path))

@@ -12,7 +12,7 @@ import yaml
 
 from pipeline.config import Settings, ValidationSettings
 from pipeline.dataset.manifest import SCHEMA as PLANNED
-from pipeline.dataset.manifest import Manifest, write_part
+from pipeline.dataset.manifest import Manifest, ManifestRow, write_chunk
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import SCHEMA
 from pipeline.dataset.state import ShardFiles
@@ -86,11 +86,11 @@ def make_dataset(
     content = {"fingerprint": settings.fingerprint(), "settings": settings.model_dump()}
     (root / "config.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     stated = [
-        dict.fromkeys(PLANNED.names) | {k: v for k, v in row.items() if k in PLANNED.names}
+        ManifestRow.of(**{name: row.get(name) for name in PLANNED.names})
         for row in (rows if planned is None else planned)
     ]
     parts = [stated[first : first + shard_size] for first in range(0, len(stated), shard_size)]
-    write_part(root / "manifest" / "part-00000.parquet", parts)
+    write_chunk(root / "manifest" / "part-00000.parquet", parts)
     for plan in Manifest(root / "manifest").shards:
         table = pa.Table.from_pylist(list(rows[plan.first_row : plan.first_row + shard_size]), schema=schema)
         marks = {"inputs": plan.digest, "codec": CODEC, "timings": {}}

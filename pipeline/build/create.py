@@ -10,17 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from pipeline.build.plan import Corpus, PlanSummary, plan, read_excluded
+from pipeline.build.plan import PlanSummary, plan, read_excluded
 from pipeline.config import Settings
-from pipeline.corpus import open_corpus
+from pipeline.corpus import Corpus, open_corpus
 from pipeline.dataset import rows
 from pipeline.dataset.card.front_matter import write_card
 from pipeline.dataset.folder import clean, open_or_init, unfinished
 from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
-from pipeline.dataset.stats import totals
+from pipeline.dataset.stats import in_words
 from pipeline.errors import PipelineError, TooManyRejected
 from pipeline.progress import Progress
 from pipeline.storage.files import write_text
@@ -75,14 +74,14 @@ def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
     if summary.vanished:
         parts.append(f"{summary.vanished:,} that the corpus no longer names (their rows stay)")
     if summary.reasons:
-        parts.append(f"rejected: {_reasons(summary.reasons)}")
+        parts.append(f"rejected: {in_words(summary.reasons)}")
     if unused:
         parts.append(f"{unused:,} audio files without text, listed in {root / 'manifest' / UNUSED}")
     return "plan: " + "; ".join(parts)
 
 
-def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> dict[str, Any]:
-    """Make or finish the dataset in `root`, which the caller holds, and return what `stats.json` says.
+def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> Dataset:
+    """Make or finish the dataset in `root`, which the caller holds.
 
     Raises TooManyRejected if the finished dataset lacks a larger share than `limits.max_reject_rate`.
     """
@@ -91,35 +90,34 @@ def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = F
     if todo:
         make(planned, todo, settings, say)
         clean(root)  # what workers that were lost left
-        _all_done(planned)
+        if left := unfinished(planned.dataset, planned.manifest):
+            # A worker presumed dead may have restarted this shard and removed its state.
+            raise PipelineError(
+                f"shard {left[0].shard} was taken back while it was made: run the same command again"
+            )
     elif (root / "stats.json").exists():
         say("finished before: nothing to do")
-    return close(planned.dataset, settings, changed=bool(todo))
+    close(planned.dataset, settings, changed=bool(todo))
+    return planned.dataset
 
 
-def _all_done(planned: Planned) -> None:
-    """Raise PipelineError for a shard that is not done though it was made.
-
-    A worker presumed dead may have restarted this shard and removed its state.
-    """
-    if left := unfinished(planned.dataset, planned.manifest):
-        raise PipelineError(
-            f"shard {left[0].shard} was taken back while it was made: run the same command again"
-        )
-
-
-def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> dict[str, Any]:
+def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> None:
     """Write the card and statistics of a dataset whose shards are all done, unless they are up to date.
 
     Raises as `create` does.
     """
     path = dataset.root / "stats.json"
-    if not changed and path.exists():
-        return _checked(json.loads(path.read_text()), settings)
-    stats = totals(dataset.states())
-    write_card(dataset, stats)
-    write_text(path, json.dumps(stats, indent=1, ensure_ascii=False) + "\n")
-    return _checked(stats, settings)
+    stats = dataset.stats()
+    if changed or not path.exists():
+        write_card(dataset, stats)
+        write_text(path, json.dumps(stats, indent=1, ensure_ascii=False) + "\n")
+    rate = stats["rejected"] / max(stats["utterances"], 1)
+    if rate > settings.limits.max_reject_rate:
+        raise TooManyRejected(
+            f"{rate:.1%} of the utterances were rejected, limits.max_reject_rate is "
+            f"{settings.limits.max_reject_rate:.1%} ({in_words(stats['reasons'])}); the dataset is complete "
+            "but for them"
+        )
 
 
 def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) -> None:
@@ -141,26 +139,10 @@ def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) 
     )
     with Progress("encoding", sum(shard.rows for shard in todo)) as progress:
         engine(settings.run.engine)(job, progress, say)
+    planned.dataset.reread(shard.shard for shard in todo)
 
 
 def _columns(manifest: Manifest) -> list[str]:
     """Return the columns of the first shard, and so of all that follow: those that the corpus fills."""
     missing = manifest.columns_without_values(rows.OPTIONAL)
     return [name for name in rows.SCHEMA.names if name not in missing]
-
-
-def _checked(stats: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    rate = stats["rejected"] / max(stats["utterances"], 1)
-    if rate > settings.limits.max_reject_rate:
-        allowed = settings.limits.max_reject_rate
-        raise TooManyRejected(
-            f"{rate:.1%} of the utterances were rejected, limits.max_reject_rate is {allowed:.1%} "
-            f"({_reasons(stats['reasons'])}); the dataset is complete but for them"
-        )
-    return stats
-
-
-def _reasons(reasons: dict[str, int]) -> str:
-    return ", ".join(
-        f"{number:,} {reason}" for reason, number in sorted(reasons.items(), key=lambda item: -item[1])
-    )

@@ -12,50 +12,26 @@ import json
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from pipeline.audio.decode import AudioError
 from pipeline.audio.headers import Prober
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
-from pipeline.dataset.manifest import SCHEMA, Manifest, Row
+from pipeline.corpus import Corpus
+from pipeline.dataset.manifest import Manifest, ManifestRow
 from pipeline.errors import UsageError
 from pipeline.utterance import Reason, Rejection, Utterance
 
 THREADS = 8  # probing waits for the disk, and the header readers let go of the interpreter
 CHUNK = 64  # utterances a task
 AHEAD = 4 * THREADS  # tasks under way: bounds memory
-STATED = ("id", "audio", "text", "speaker", "language", "start", "end", "size", "mtime_ns")  # not measured
 Entry = Utterance | Rejection
-Task = tuple[
-    Entry, tuple[int, Row] | None, bool
-]  # entry, its known row's number and content, first of its id
-Examined = tuple[int | None, Row | None, Row]  # known row's number, known row, row now
+Task = tuple[Entry, tuple[int, ManifestRow] | None, bool]  # its known row and number; first of its id?
+Examined = tuple[int | None, ManifestRow | None, ManifestRow]  # known row's number, known row, row now
 T = TypeVar("T")
-
-
-class Corpus(Protocol):
-    """What planning needs of a corpus."""
-
-    @property
-    def kind(self) -> str:
-        """The form of its transcripts."""
-        ...
-
-    @property
-    def source(self) -> AudioSource:
-        """Opens its audio."""
-        ...
-
-    def utterances(self) -> Iterator[Entry]:
-        """Return every entry, in an order that does not change."""
-        ...
-
-    def audio_without_text(self) -> Iterable[str]:
-        """Return locators that no entry named, once all entries were read."""
-        ...
 
 
 @dataclass
@@ -91,14 +67,14 @@ def plan(
     examine = _Examiner(corpus.source, limits, Prober(corpus.source), frozenset(excluded), retry_rejected)
     entries = itertools.islice(corpus.utterances(), max_samples)
     numbered = ((entry, known.match(entry.id), first) for entry, first in _first_of_id(entries))
-    changes: dict[int, Row] = {}
+    changes: dict[int, ManifestRow] = {}
 
-    def new_rows() -> Iterator[Row]:
+    def new_rows() -> Iterator[ManifestRow]:
         for number, old, row in _in_parallel(examine, numbered, progress):
             if row is old:
                 continue
-            if row["reason"]:
-                summary.reasons[row["reason"]] += 1
+            if row.reason:
+                summary.reasons[row.reason] += 1
             if number is None:
                 summary.new += 1
                 yield row
@@ -142,23 +118,23 @@ class _KnownRows:
 
     def __init__(self, manifest: Manifest) -> None:
         self._rows = enumerate(manifest.read_rows())
-        self._by_id: defaultdict[str, deque[tuple[int, Row]]] | None = None
+        self._by_id: defaultdict[str, deque[tuple[int, ManifestRow]]] | None = None
         self.matched = 0
 
-    def match(self, id: str) -> tuple[int, Row] | None:
+    def match(self, id: str) -> tuple[int, ManifestRow] | None:
         """Return the next row not matched yet that has this id."""
         found = self._find(id)
         self.matched += found is not None
         return found
 
-    def _find(self, id: str) -> tuple[int, Row] | None:
+    def _find(self, id: str) -> tuple[int, ManifestRow] | None:
         if self._by_id is None:
             expected = next(self._rows, None)
-            if expected is None or expected[1]["id"] == id:
+            if expected is None or expected[1].utterance.id == id:
                 return expected
             self._by_id = defaultdict(deque)
             for number, row in itertools.chain([expected], self._rows):
-                self._by_id[row["id"]].append((number, row))
+                self._by_id[row.utterance.id].append((number, row))
         waiting = self._by_id.get(id)
         return waiting.popleft() if waiting else None
 
@@ -180,22 +156,28 @@ class _Examiner:
     excluded: frozenset[str]
     retry_rejected: bool
 
-    def __call__(self, entry: Entry, old: Row | None, first_of_id: bool) -> Row:
-        row: Row = dict.fromkeys(SCHEMA.names)
-        row["id"], row["audio"] = entry.id, entry.audio
+    def __call__(self, entry: Entry, old: ManifestRow | None, first_of_id: bool) -> ManifestRow:
+        """Return the entry's row: `old` itself if nothing in it is different."""
         if isinstance(entry, Rejection):
-            return _known(_refused(row, entry.reason, entry.detail), old)
-        row |= {key: getattr(entry, key) for key in ("text", "speaker", "language", "start", "end")}
-        if refusal := self._refusal(entry, first_of_id):
-            return _known(_refused(row, *refusal), old)
+            unread = Utterance(entry.id, entry.audio, None)  # type: ignore[arg-type]
+            row = ManifestRow(unread, reason=entry.reason, detail=entry.detail)
+        elif refusal := self._refusal(entry, first_of_id):
+            row = ManifestRow(entry, reason=refusal[0], detail=refusal[1])
+        else:
+            row = self._looked_up(entry, old)
+        return old if old is not None and old == row else row
+
+    def _looked_up(self, entry: Utterance, old: ManifestRow | None) -> ManifestRow:
         try:
-            row["size"], row["mtime_ns"] = self.source.stat(entry.audio)
+            size, mtime_ns = self.source.stat(entry.audio)
         except OSError as error:
             detail = f"{entry.audio}: {error.strerror or error}"
-            return _known(_refused(row, Reason.MISSING_AUDIO, detail), old)
-        if old is not None and self._unchanged(row, old):
-            return old
-        return _known(self._probed(row, entry), old)
+            return ManifestRow(entry, reason=Reason.MISSING_AUDIO, detail=detail)
+        # A row that was refused before its file was looked at has no size, and so is never the same.
+        same = old is not None and (old.utterance, old.size, old.mtime_ns) == (entry, size, mtime_ns)
+        if same and not (self.retry_rejected and old.reason):  # type: ignore[union-attr]
+            return old  # type: ignore[return-value]
+        return self._probed(entry, size, mtime_ns)
 
     def _refusal(self, entry: Utterance, first_of_id: bool) -> tuple[Reason, str] | None:
         length = len(entry.text.strip())
@@ -211,37 +193,24 @@ class _Examiner:
             return Reason.TEXT_TOO_LONG, f"{length} characters, limits.max_chars is {self.limits.max_chars}"
         return None
 
-    def _probed(self, row: Row, entry: Utterance) -> Row:
+    def _probed(self, entry: Utterance, size: int, mtime_ns: int) -> ManifestRow:
+        row = ManifestRow(entry, size, mtime_ns)
         try:
-            found = self.prober(entry, row["size"], row["mtime_ns"])
+            found = self.prober(entry, size, mtime_ns)
         except AudioError as error:
-            return _refused(row, error.reason, error.detail)
+            return replace(row, reason=error.reason, detail=error.detail)
         except FileNotFoundError as error:  # gone since `stat`, or named by an archive that does not have it
-            return _refused(row, Reason.MISSING_AUDIO, f"{entry.audio}: {error}")
+            return replace(row, reason=Reason.MISSING_AUDIO, detail=f"{entry.audio}: {error}")
         end = found.duration if entry.end is None else min(entry.end, found.duration)
         seconds = round(end - (entry.start or 0.0), 6)
-        row |= {"duration": seconds, "sample_rate": found.sample_rate}
+        row = replace(row, duration=seconds, sample_rate=found.sample_rate)
         if seconds < self.limits.min_seconds:
             detail = f"{seconds:.3f} s, limits.min_seconds is {self.limits.min_seconds:g}"
-            return _refused(row, Reason.TOO_SHORT, detail)
+            return replace(row, reason=Reason.TOO_SHORT, detail=detail)
         if seconds > self.limits.max_seconds:
             detail = f"{seconds:.1f} s, limits.max_seconds is {self.limits.max_seconds:g}"
-            return _refused(row, Reason.TOO_LONG, detail)
+            return replace(row, reason=Reason.TOO_LONG, detail=detail)
         return row
-
-    def _unchanged(self, row: Row, old: Row) -> bool:
-        # A row that was refused before its file was looked at has no size, and so is never the same.
-        same = all(row[key] == old[key] for key in STATED)
-        return same and not (self.retry_rejected and old["reason"])
-
-
-def _refused(row: Row, reason: Reason, detail: str) -> Row:
-    return row | {"reason": str(reason), "detail": detail}
-
-
-def _known(row: Row, old: Row | None) -> Row:
-    """Return the known row itself if nothing in it is different."""
-    return old if old is not None and old == row else row
 
 
 def _in_parallel(

@@ -6,15 +6,19 @@ the one that finds no shard left closes the dataset, and so does any later run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.build.create import Say, close, make, make_plan, read_plan
 from pipeline.config import Settings
 from pipeline.dataset.folder import unfinished
+from pipeline.dataset.reader import Dataset
+from pipeline.dataset.single_file import dataset_folder, join
 from pipeline.errors import UsageError
 from pipeline.storage.claims import Rank, claimed_rank
+from pipeline.storage.paths import resolve_path
 
 LAUNCHERS = {  # variable of the number: variable of the count, variable of the first number if it is not 0
     # slurm.schedmd.com/job_array.html
@@ -69,19 +73,19 @@ def beside_others(settings: Settings, environment: Mapping[str, str]) -> Setting
 
 
 def create_rank(
-    root: Path,
+    output: str | Path,
     settings: Settings,
     part: Rank,
     say: Say,
     *,
     retry_rejected: bool = False,
-    finish: Callable[[], object] = lambda: None,
-) -> dict[str, Any] | None:
-    """Make the shards of one rank; return what `stats.json` says if that finished the dataset, else None.
+) -> Dataset | None:
+    """Make the shards of one rank; return the dataset if that finished it, else None.
 
-    `finish` is called when the dataset is finished, before other ranks can see that. Raises as
-    `create.create` does; UsageError also if the same rank is being made elsewhere.
+    Raises as `create_dataset` does; UsageError also if the same rank is being made elsewhere.
     """
+    target = resolve_path(output)
+    root, settings = dataset_folder(target), beside_others(settings, os.environ)
     say(f"{part} (by {part.told_by})")
     with claimed_rank(root, part, say) as claim:
         if claim.first:
@@ -94,11 +98,12 @@ def create_rank(
         if own:
             make(planned, own, settings, say)
         with claim.closing():
+            planned.dataset.reread(plan.shard for plan in todo)
             left = unfinished(planned.dataset, planned.manifest)
             if not left:
-                stats = close(planned.dataset, settings)
-                finish()
-                return stats
+                close(planned.dataset, settings)
+                join(planned.dataset, target)
+                return planned.dataset
         say(
             f"{part}: {len(own):,} shards made; {len(left):,} are left to other parts or a run without --part"
         )

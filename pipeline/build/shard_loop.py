@@ -21,12 +21,12 @@ from pipeline.build.encode import Codes, encode
 from pipeline.codec.protocol import Codec
 from pipeline.config import Settings
 from pipeline.dataset import rows
-from pipeline.dataset.manifest import Row, ShardPlan
+from pipeline.dataset.manifest import ManifestRow, ShardPlan
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
 from pipeline.dataset.writer import write_shard
 from pipeline.loader import Batch, Request, load, plan_batches
-from pipeline.utterance import Clip, Encoded, Reason, Rejection, Utterance
+from pipeline.utterance import Clip, Encoded, Reason, Rejection
 
 MAX_WRITING = 2  # shards waiting for the disk, each held in memory
 
@@ -44,7 +44,7 @@ class _OpenShard:
     """A shard whose clips are on their way."""
 
     plan: ShardPlan
-    utterances: list[Row]
+    rows: list[ManifestRow]
     batches_left: int
     encoded: dict[int, Encoded] = field(default_factory=dict)  # by manifest row
     rejections: dict[int, Rejection] = field(default_factory=dict)
@@ -131,25 +131,23 @@ def provenance(codec: Codec, settings: Settings) -> dict[str, Any]:
 
 
 def _opened(plan: ShardPlan, settings: Settings, watcher: Watcher) -> tuple[_OpenShard, list[list[Request]]]:
-    utterances = plan.read().to_pylist()
-    wanted = [number for number, row in enumerate(utterances) if row["reason"] is None]
-    groups = plan_batches([utterances[number]["duration"] for number in wanted], settings.load.batch_seconds)
+    rows_planned = plan.rows_read()
+    wanted = [number for number, row in enumerate(rows_planned) if row.reason is None]
+    durations = [rows_planned[number].duration or 0.0 for number in wanted]
+    groups = plan_batches(durations, settings.load.batch_seconds)
     requests = [
-        [_request(plan.first_row + wanted[i], utterances[wanted[i]]) for i in group] for group in groups
+        [Request(plan.first_row + wanted[i], rows_planned[wanted[i]].utterance) for i in group]
+        for group in groups
     ]
-    shard = _OpenShard(plan, utterances, len(requests))
-    for number, row in enumerate(utterances, start=plan.first_row):
-        if row["reason"] is not None:
+    shard = _OpenShard(plan, rows_planned, len(requests))
+    for number, row in enumerate(rows_planned, start=plan.first_row):
+        if row.reason is not None:
+            refused = row.utterance
             shard.rejections[number] = Rejection(
-                row["id"], row["audio"], Reason(row["reason"]), row["detail"]
+                refused.id, refused.audio, Reason(row.reason), row.detail or ""
             )
     watcher.advanced(0, len(shard.rejections), 0.0)
     return shard, requests
-
-
-def _request(number: int, row: Row) -> Request:
-    fields = ("id", "audio", "text", "speaker", "language", "start", "end")
-    return Request(number, Utterance(**{name: row[name] for name in fields}))
 
 
 def _record_batch(shard: _OpenShard, batch: Batch, codes: Codes, watcher: Watcher) -> None:
@@ -168,18 +166,18 @@ def _record_batch(shard: _OpenShard, batch: Batch, codes: Codes, watcher: Watche
 
 
 def _without_codes(shard: _OpenShard, clip: Clip, *, fits: bool) -> Rejection:
-    row = shard.utterances[clip.row - shard.plan.first_row]
+    utterance = shard.rows[clip.row - shard.plan.first_row].utterance
     reason = Reason.TOO_SHORT if fits else Reason.OUT_OF_MEMORY
     detail = f"{clip.duration:.3f} s " + (
         "are shorter than one code" if fits else "do not fit into the device's memory even alone"
     )
-    return Rejection(row["id"], row["audio"], reason, detail)
+    return Rejection(utterance.id, utterance.audio, reason, detail)
 
 
 def _table(shard: _OpenShard, columns: list[str]) -> pa.Table:
     """Return the shard's rows in manifest order, as `rows.schema(columns)`."""
     done = [shard.encoded[number] for number in sorted(shard.encoded)]
-    stated = [shard.utterances[item.row - shard.plan.first_row] for item in done]
+    planned = [shard.rows[item.row - shard.plan.first_row] for item in done]
     lengths = [len(item.codes) for item in done]
     values = np.concatenate([item.codes for item in done]) if done else np.empty(0, np.uint16)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
@@ -190,7 +188,7 @@ def _table(shard: _OpenShard, columns: list[str]) -> pa.Table:
     }
     schema = rows.schema(columns)
     arrays = [
-        made[name] if name in made else pa.array([row[name] for row in stated], pa.string())
+        made[name] if name in made else pa.array([row.value(name) for row in planned], pa.string())
         for name in schema.names
     ]
     return pa.Table.from_arrays(arrays, schema=schema)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from pipeline import config
+from pipeline.cli.options import Flags, add_settings, described, given_settings
 from pipeline.config import Settings
-from pipeline.errors import UsageError
-from pipeline.runtime import REPOSITORY
 
-DEFAULT_CONFIG = REPOSITORY / "configs" / "sample.yaml"
-FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, argparse options
+if TYPE_CHECKING:
+    from pipeline.dataset.reader import Dataset
+
+FLAGS: Flags = {
     "--codec": ("codec.name", {"metavar": "NAME_OR_PATH"}),
     "--codec-impl": ("codec.impl", {"choices": ["auto", "native", "original", "neucodec"]}),
     "--bf16": ("codec.bf16", {"action": argparse.BooleanOptionalAction}),
@@ -67,76 +66,47 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="folder for the dataset, or a name.jsonl for one file",
     )
-    parser.add_argument("--config", metavar="FILE", help=f"settings in YAML [{DEFAULT_CONFIG.name}]")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, as codec.revision=v1"
-    )
-    for flag, (key, options) in FLAGS.items():
-        parser.add_argument(flag, dest=key, default=None, help=described(key), **options)
-
-
-def described(key: str) -> str:
-    """Return a key's description, for help texts."""
-    return str(dict(config.all_keys())[key].description).replace("%", "%%")
+    parser.add_argument("--config", metavar="FILE", help=f"settings in YAML [{config.DEFAULT.name}]")
+    add_settings(parser, FLAGS, "codec.revision=v1")
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
     """Merge the configuration file with the command line. Raises UsageError that names what is wrong."""
-    values = {
-        key: getattr(arguments, key) for key, _ in FLAGS.values() if getattr(arguments, key) is not None
-    }
-    if arguments.audio is not None:
-        values |= {"corpus.audio": arguments.audio, "corpus.text": arguments.text}
-    values |= config.assigned(arguments.set)
-    settings = config.load(arguments.config or DEFAULT_CONFIG).with_values(values)
-    if settings.corpus.audio is None:
-        raise UsageError("no corpus: give AUDIO_DIR and TEXT_FILE, or corpus.audio in the configuration")
-    return settings
+    values = given_settings(arguments, FLAGS)
+    return config.resolve(arguments.config, audio=arguments.audio, text=arguments.text, values=values)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the dataset, or go on making it."""
-    from pipeline.build.create import create
-    from pipeline.build.ranks import beside_others, create_rank, rank_of
-    from pipeline.dataset.single_file import join, parts_folder
-    from pipeline.storage.claims import claimed
-    from pipeline.storage.paths import resolve_path
+    from pipeline.build.dataset import create_dataset
+    from pipeline.build.ranks import create_rank, rank_of
 
     settings = settings_of(arguments)
-    output = resolve_path(arguments.output)
-    single = output.suffix == ".jsonl"
-    root = parts_folder(output) if single else output
-    retry = arguments.retry_rejected
-    finish = partial(join, root, output) if single else nothing
-    part = rank_of(arguments.part, arguments.num_parts, os.environ)
-    if part is None:
-        with claimed(root):
-            stats = create(root, settings, print, retry_rejected=retry)
-            finish()
+    rank = rank_of(arguments.part, arguments.num_parts, os.environ)
+    output, retry = arguments.output, arguments.retry_rejected
+    dataset: Dataset | None
+    if rank is None:
+        dataset = create_dataset(output=output, config=settings, retry_rejected=retry, say=print)
     else:
-        settings = beside_others(settings, os.environ)
-        made = create_rank(root, settings, part, print, retry_rejected=retry, finish=finish)
-        if made is None:
-            return 0
-        stats = made
-    report(stats, output, root)
+        dataset = create_rank(output, settings, rank, print, retry_rejected=retry)
+    if dataset is None:
+        return 0
+    report(dataset, output)
     if arguments.push_to_hub:
-        from pipeline.dataset.reader import Dataset
-        from pipeline.publish.push import push
+        from pipeline.publish.push import push_dataset
 
-        print(f"published: {push(Dataset(root), arguments.push_to_hub, say=print)}")
+        print(f"published: {push_dataset(dataset, arguments.push_to_hub, say=print)}")
     return 0
 
 
-def nothing() -> None:
-    """Do nothing: shards are all that was asked for."""
-
-
-def report(stats: dict[str, Any], output: Path, root: Path) -> None:
+def report(dataset: Dataset, output: str) -> None:
     """Print the summary at the end of a run."""
+    from pipeline.dataset.stats import in_words
+
+    stats, root = dataset.stats(), dataset.root
     print(f"{output}: {stats['rows']:,} rows, {stats['hours']:.2f} hours, {stats['codes']:,} codes")
     if stats["rejected"]:
-        reasons = ", ".join(f"{number:,} {reason}" for reason, number in stats["reasons"].items())
+        reasons = in_words(stats["reasons"])
         print(f"rejected: {stats['rejected']:,} ({reasons}); each with its reason in {root / 'rejected'}")
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stats["stage_seconds"].items())
     if stages:

@@ -16,13 +16,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Plan, or bring an earlier plan up to date."""
     from pipeline.build.create import make_plan
     from pipeline.dataset.folder import unfinished
-    from pipeline.dataset.single_file import parts_folder
+    from pipeline.dataset.single_file import dataset_folder
     from pipeline.storage.claims import claimed
     from pipeline.storage.paths import resolve_path
 
     settings = settings_of(arguments)
-    output = resolve_path(arguments.output)
-    root = parts_folder(output) if output.suffix == ".jsonl" else output
+    root = dataset_folder(resolve_path(arguments.output))
     with claimed(root):
         planned = make_plan(root, settings, print)
     left = len(unfinished(planned.dataset, planned.manifest))

@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Push, and print the address."""
     from pipeline.dataset.reader import Dataset
-    from pipeline.publish.push import push
+    from pipeline.publish.push import push_dataset
 
     dataset = Dataset(arguments.dataset)
-    url = push(
+    url = push_dataset(
         dataset,
         arguments.repository,
         private=arguments.private,

@@ -23,11 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.dataset.folder import unfinished
     from pipeline.dataset.manifest import Manifest
     from pipeline.dataset.reader import Dataset
-    from pipeline.dataset.stats import totals
 
     dataset = Dataset(arguments.output)
     manifest = Manifest(dataset.root / "manifest")
-    stats = totals(dataset.states())
+    stats = dataset.stats()
     left = unfinished(dataset, manifest)
     print(f"{dataset.root}: {len(manifest.shards) - len(left):,} of {len(manifest.shards):,} shards done")
     print(f"{manifest.rows:,} utterances planned, {sum(shard.rows for shard in left):,} to do")

@@ -6,9 +6,10 @@ The exit status is 0 if every check passes and 4 if one fails.
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline import config
+from pipeline.cli.options import Flags, add_settings, given_settings
 from pipeline.config import Settings
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pipeline.validate.session import Outcome
 
 FAILED = 4
-FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: configuration key, argparse options
+FLAGS: Flags = {
     "--sample": ("validation.sample", {"type": int, "metavar": "N"}),
     "--exact": ("validation.exact", {"type": int, "metavar": "N"}),
     "--speak": ("validation.speak", {"type": int, "metavar": "N"}),
@@ -31,9 +32,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, what to look at and how closely."""
     parser.add_argument("output", metavar="OUT", help="folder of a dataset, its name.jsonl, or USER/NAME")
     parser.add_argument("--config", metavar="FILE", help="thresholds [those the dataset was made with]")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, as validation.min_stoi=0.9"
-    )
     parser.add_argument("--audio", metavar="DIR", help="the recordings, where they are not any more")
     parser.add_argument("--text", metavar="FILE", help="their transcripts, likewise")
     parser.add_argument("--model", metavar="NAME_OR_PATH", help="a LLASA model that is to say some texts")
@@ -41,15 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer", metavar="NAME_OR_PATH", help="count training lengths exactly [a bound is used]"
     )
-    for flag, (key, options) in FLAGS.items():
-        description = str(dict(config.all_keys())[key].description).replace("%", "%%")
-        parser.add_argument(flag, dest=key, default=None, help=description, **options)
+    add_settings(parser, FLAGS, "validation.min_stoi=0.9")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Validate, print the verdict, and return 0 or 4."""
     from pipeline.dataset.card.front_matter import write_card
-    from pipeline.dataset.stats import totals
     from pipeline.validate.inputs import open_dataset, open_inputs
     from pipeline.validate.report.writing import write_report
     from pipeline.validate.session import validate
@@ -59,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     parts = open_inputs(arguments, dataset, settings)
     outcome = validate(dataset, settings.validation, parts, print)
     page = write_report(dataset, outcome, parts)
-    write_card(dataset, totals(dataset.states()))  # it shows the verdict and the agreement
+    write_card(dataset, dataset.stats())  # it shows the verdict and the agreement
     _tell(outcome)
     print(f"report: {page}")
     return 0 if outcome.metrics["verdict"] == "pass" else FAILED
@@ -70,13 +65,12 @@ def settings_of(arguments: argparse.Namespace, dataset: Dataset) -> Settings:
     settings = Settings.model_validate(dataset.settings)
     if arguments.config is not None:
         settings = settings.model_copy(update={"validation": config.load(arguments.config).validation})
-    values = {key: given for key, _ in FLAGS.values() if (given := getattr(arguments, key)) is not None}
+    given = given_settings(arguments, FLAGS, listed="validation.")
+    values = {key: None if value == "null" else value for key, value in given.items()}
     if arguments.audio is not None:
         values |= {"corpus.audio": arguments.audio}
     if arguments.text is not None:
         values |= {"corpus.text": arguments.text}
-    given = config.assigned(arguments.set, listed="validation.")
-    values |= {key: None if value == "null" else value for key, value in given.items()}
     return settings.with_values(values)
 
 

@@ -6,11 +6,12 @@ ones stay as they are. A chunk's metadata lists its shards with a digest of thei
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError
 from pipeline.storage.files import replacing
+from pipeline.utterance import Utterance
 
 SCHEMA = pa.schema(
     [
@@ -37,9 +39,35 @@ SCHEMA = pa.schema(
         ("detail", pa.string()),
     ]
 )
-Row = dict[str, Any]  # one row of SCHEMA
-MAX_SHARDS = 1000  # row groups a part: its footer, which each look at a shard reads, stays below 2 MB
+STATED = tuple(field.name for field in dataclasses.fields(Utterance))  # columns that a transcript fills
+MAX_SHARDS = 1000  # row groups a chunk: its footer, which each look at a shard reads, stays below 2 MB
 SHARDS = b"shards"  # metadata key: JSON list of {rows, digest}, one a row group
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """An utterance as planned: what its transcript and its file's header say, and why it was refused.
+
+    The text of an utterance whose transcript could not be read is None.
+    """
+
+    utterance: Utterance
+    size: int | None = None
+    mtime_ns: int | None = None
+    duration: float | None = None
+    sample_rate: int | None = None
+    reason: str | None = None
+    detail: str | None = None
+
+    @classmethod
+    def of(cls, **values: Any) -> ManifestRow:
+        """Build a row from its columns, by name."""
+        stated = Utterance(**{name: values.pop(name) for name in STATED})
+        return cls(stated, **values)
+
+    def value(self, column: str) -> Any:
+        """Return the value of a column of `SCHEMA`."""
+        return getattr(self.utterance if column in STATED else self, column)
 
 
 @dataclass(frozen=True)
@@ -50,13 +78,17 @@ class ShardPlan:
     first_row: int
     rows: int
     digest: str
-    part: Path
-    group: int  # row group in that part
+    chunk: Path
+    group: int  # row group in that file
 
     def read(self) -> pa.Table:
         """Return the rows, as `SCHEMA`."""
-        with self.part.open("rb") as file:
+        with self.chunk.open("rb") as file:
             return pq.ParquetFile(file).read_row_group(self.group)
+
+    def rows_read(self) -> list[ManifestRow]:
+        """Return the rows."""
+        return [ManifestRow.of(**row) for row in self.read().to_pylist()]
 
 
 class Manifest:
@@ -64,17 +96,17 @@ class Manifest:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.parts = sorted(folder.glob("part-*.parquet"))
+        self.chunks = sorted(folder.glob("part-*.parquet"))
         self.shards: list[ShardPlan] = []
         first_row = 0
-        for part in self.parts:
-            for group, entry in enumerate(_shard_list(part)):
-                plan = ShardPlan(len(self.shards), first_row, entry["rows"], entry["digest"], part, group)
+        for chunk in self.chunks:
+            for group, entry in enumerate(_shard_list(chunk)):
+                plan = ShardPlan(len(self.shards), first_row, entry["rows"], entry["digest"], chunk, group)
                 self.shards.append(plan)
                 first_row += plan.rows
         self.rows = first_row
 
-    def append(self, groups: Iterable[list[Row]]) -> None:
+    def append(self, groups: Iterable[list[ManifestRow]]) -> None:
         """Write rows as new chunks, a shard for each list.
 
         A UsageError raised by `groups` leaves no new chunk.
@@ -82,43 +114,45 @@ class Manifest:
         rest = iter(groups)
         written: list[Path] = []
         try:
-            while write_part(part := self._part(len(self.parts) + len(written)), islice(rest, MAX_SHARDS)):
-                written.append(part)
+            while write_chunk(
+                chunk := self._chunk(len(self.chunks) + len(written)), itertools.islice(rest, MAX_SHARDS)
+            ):
+                written.append(chunk)
         except UsageError:
-            for part in written:
-                part.unlink()
+            for chunk in written:
+                chunk.unlink()
             raise
 
-    def _part(self, number: int) -> Path:
+    def _chunk(self, number: int) -> Path:
         return self.folder / f"part-{number:05d}.parquet"
 
-    def read_rows(self) -> Iterator[Row]:
+    def read_rows(self) -> Iterator[ManifestRow]:
         """Yield every row, a shard in memory at a time."""
         for shard in self.shards:
-            yield from shard.read().to_pylist()
+            yield from shard.rows_read()
 
     def columns_without_values(self, columns: Iterable[str]) -> list[str]:
         """Return those of `columns` in which every row is null, by the chunks' own counts."""
         nulls = dict.fromkeys(columns, 0)
-        for part in self.parts:
-            metadata = _metadata(part)
+        for chunk in self.chunks:
+            metadata = _metadata(chunk)
             for group in range(metadata.num_row_groups):
                 for name in nulls:
                     column = metadata.row_group(group).column(SCHEMA.get_field_index(name))
                     nulls[name] += column.statistics.null_count
         return [name for name, count in nulls.items() if count == self.rows]
 
-    def replace_rows(self, changes: Mapping[int, Row]) -> None:
+    def replace_rows(self, changes: Mapping[int, ManifestRow]) -> None:
         """Rewrite the chunks that hold the rows numbered in `changes`."""
-        for part in self.parts:
-            shards = [shard for shard in self.shards if shard.part == part]
+        for chunk in self.chunks:
+            shards = [shard for shard in self.shards if shard.chunk == chunk]
             if any(
                 row in changes for row in range(shards[0].first_row, shards[-1].first_row + shards[-1].rows)
             ):
-                write_part(part, (_replaced(shard, changes) for shard in shards))
+                write_chunk(chunk, (_replaced(shard, changes) for shard in shards))
 
 
-def write_part(path: Path, groups: Iterable[list[Row]]) -> bool:
+def write_chunk(path: Path, groups: Iterable[list[ManifestRow]]) -> bool:
     """Write rows as a chunk, a row group for each list; False, and no file, if there are none."""
     groups = iter(groups)
     first = next(groups, None)
@@ -126,8 +160,10 @@ def write_part(path: Path, groups: Iterable[list[Row]]) -> bool:
         return False
     shards = []
     with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-        for rows in _chain(first, groups):
-            table = pa.Table.from_pylist(rows, schema=SCHEMA)
+        for rows in itertools.chain([first], groups):
+            columns = [[row.value(name) for row in rows] for name in SCHEMA.names]
+            arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+            table = pa.Table.from_arrays(arrays, schema=SCHEMA)
             writer.write_table(table, row_group_size=len(rows))
             shards.append({"rows": len(rows), "digest": digest(table)})
         writer.add_key_value_metadata({SHARDS: json.dumps(shards).encode()})
@@ -139,22 +175,17 @@ def digest(table: pa.Table) -> str:
     return hashlib.sha256(json.dumps(table.to_pydict(), ensure_ascii=False).encode()).hexdigest()[:16]
 
 
-def _metadata(part: Path) -> Any:
-    with part.open("rb") as file:
+def _metadata(chunk: Path) -> Any:
+    with chunk.open("rb") as file:
         return pq.read_metadata(file)
 
 
-def _shard_list(part: Path) -> list[dict[str, Any]]:
-    metadata = _metadata(part).metadata
+def _shard_list(chunk: Path) -> list[dict[str, Any]]:
+    metadata = _metadata(chunk).metadata
     shards: list[dict[str, Any]] = json.loads(metadata[SHARDS])
     return shards
 
 
-def _replaced(shard: ShardPlan, changes: Mapping[int, Row]) -> list[Row]:
-    rows = shard.read().to_pylist()
-    return [changes.get(number, row) for number, row in enumerate(rows, start=shard.first_row)]
-
-
-def _chain(first: list[Row], rest: Iterable[list[Row]]) -> Iterator[list[Row]]:
-    yield first
-    yield from rest
+def _replaced(shard: ShardPlan, changes: Mapping[int, ManifestRow]) -> list[ManifestRow]:
+    numbered = enumerate(shard.rows_read(), start=shard.first_row)
+    return [changes.get(number, row) for number, row in numbered]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import yaml
 
 from pipeline.dataset import rows
 from pipeline.dataset.state import ShardFiles, State
+from pipeline.dataset.stats import totals
 from pipeline.errors import UsageError
-from pipeline.storage.paths import local, resolve_path, texts
+from pipeline.storage.paths import is_remote, local, resolve_path, texts
 
 
 class Dataset:
@@ -34,6 +35,7 @@ class Dataset:
         self.form: str = self.settings["output"]["format"]
         self.split: str = self.settings["output"]["split"]
         self._writer = ""
+        self._states: dict[int, State] | None = None
 
     def files(self, shard: int) -> ShardFiles:
         """Return where shard number `shard` lies."""
@@ -52,14 +54,30 @@ class Dataset:
         return same
 
     def states(self) -> list[State]:
-        """Read the states of the finished shards, in order."""
-        contents = texts(self.root / "state", f"{self.split}-*.json")
-        found = [State(**json.loads(content)) for content in contents]
-        return sorted(found, key=lambda state: state.shard)
+        """Return the states of the finished shards, in order: read once, then as `reread` leaves them."""
+        if self._states is None:
+            contents = texts(self.root / "state", f"{self.split}-*.json")
+            found = [State(**json.loads(content)) for content in contents]
+            self._states = {state.shard: state for state in found}
+        return [self._states[shard] for shard in sorted(self._states)]
+
+    def stats(self) -> dict[str, Any]:
+        """Return counts, hours, rejections, distributions and throughput of the finished shards."""
+        return totals(self.states())
+
+    def reread(self, shards: Iterable[int]) -> None:
+        """Read the states of these shards again, which were made since; one without a state is not done."""
+        if self._states is None or is_remote(self.root):  # a store reads many at once as fast as one
+            self._states = None
+            return
+        for shard in shards:
+            self._states.pop(shard, None)
+            if (state := self.files(shard).read_state()) is not None:
+                self._states[shard] = state
 
     def table(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
         """Read one finished shard in manifest order: all its columns (of `rows.SCHEMA`), or `columns`."""
-        state = self.files(shard).read_state()
+        state = next((state for state in self.states() if state.shard == shard), None)
         if state is None:
             raise UsageError(f"shard {shard} of {self.root} is not finished: run create_dataset.py again")
         return self._read(state, columns)

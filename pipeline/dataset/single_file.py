@@ -16,19 +16,20 @@ from pipeline.storage.files import replacing, write_text
 COLUMNS = ("text", "code")
 
 
-def parts_folder(output: Path) -> Path:
-    """Return where the dataset behind a single file lies."""
-    return output.with_name(f"{output.name}.parts")
+def dataset_folder(output: Path) -> Path:
+    """Return the folder of the dataset behind an output: itself, or the one beside a `NAME.jsonl`."""
+    return output.with_name(f"{output.name}.parts") if output.suffix == ".jsonl" else output
 
 
-def join(root: Path, output: Path) -> None:
-    """Write `output` from the finished shards in `root`, unless it holds them already."""
-    dataset = Dataset(root)
+def join(dataset: Dataset, output: Path) -> None:
+    """Write a `NAME.jsonl` from the finished shards of `dataset`, unless it holds them already."""
+    if output.suffix != ".jsonl":
+        return
     states = dataset.states()
     made_from = hashlib.sha256(
         json.dumps([state.files for state in states], sort_keys=True).encode()
     ).hexdigest()
-    mark = root / "joined.json"
+    mark = dataset.root / "joined.json"
     if output.exists() and mark.exists() and json.loads(mark.read_text()) == _mark(made_from, output):
         return
     with replacing(output) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as file:

@@ -80,3 +80,9 @@ def totals(states: Iterable[State]) -> dict[str, Any]:
 def _ordered(values: Mapping[str, float]) -> dict[str, float]:
     keys = sorted(values, key=lambda key: (0, int(key), "") if key.isdigit() else (1, 0, key))
     return {key: round(values[key], 3) for key in keys}
+
+
+def in_words(reasons: Mapping[str, int]) -> str:
+    """List rejections by reason, the most frequent first."""
+    ordered = sorted(reasons.items(), key=lambda item: -item[1])
+    return ", ".join(f"{number:,} {reason}" for reason, number in ordered)

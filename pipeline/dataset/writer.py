@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ def write_shard(
 ) -> State:
     """Write a shard's rows and rejections durably, then its state, and return that.
 
-    `marks` holds the fields of `State` that are not derived from the rows: inputs, codec, timings.
+    `marks` holds the fields of `State` that are not derived from the rows: inputs, codec, timings. The time
+    of writing is added to the timings.
     """
+    started = time.perf_counter()
     files.state.unlink(missing_ok=True)  # a shard that is redone is not done while it is rewritten
     written = {}
     with replacing(files.data, files.writer) as temporary:
@@ -36,6 +39,8 @@ def write_shard(
     reasons: dict[str, int] = {}
     for rejection in rejections:
         reasons[rejection.reason] = reasons.get(rejection.reason, 0) + 1
+    timings = marks["timings"]
+    timings["write"] = round(timings.get("write", 0.0) + time.perf_counter() - started, 3)
     state = State(
         shard=files.shard,
         columns=table.column_names,

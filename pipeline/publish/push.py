@@ -19,13 +19,12 @@ from pipeline.dataset.card.features import columns
 from pipeline.dataset.card.front_matter import card
 from pipeline.dataset.card.sections import Place, shareable
 from pipeline.dataset.reader import Dataset
-from pipeline.dataset.stats import totals
 from pipeline.publish.hub import Repository
 from pipeline.publish.packing import packs, write_pack
 from pipeline.storage.files import checksum
 
 
-def push(
+def push_dataset(
     dataset: Dataset,
     repo: str,
     *,
@@ -69,7 +68,7 @@ def push(
 
 def _described(dataset: Dataset, place: Place) -> Iterator[tuple[str, str]]:
     """Yield path and content of what goes beside the rows, the card last."""
-    stats: Mapping[str, Any] = totals(dataset.states())
+    stats: Mapping[str, Any] = dataset.stats()
     settings = {"fingerprint": dataset.fingerprint, "settings": shareable(dataset.settings)}
     yield "config.yaml", yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     yield "stats.json", json.dumps(stats, indent=1, ensure_ascii=False) + "\n"

@@ -30,12 +30,12 @@ DOWNLOADS = "validated"  # folder here for datasets of the Hub, and their report
 def open_dataset(output: str) -> Dataset:
     """Open the dataset that OUT names. Raises UsageError if there is none."""
     from pipeline.dataset.reader import Dataset
-    from pipeline.dataset.single_file import parts_folder
+    from pipeline.dataset.single_file import dataset_folder
 
     path = Path(output)
     if not path.exists() and re.fullmatch(r"[\w.-]+/[\w.-]+", output):
         return fetch(output)
-    return Dataset(parts_folder(path) if path.suffix == ".jsonl" else path)
+    return Dataset(dataset_folder(path))
 
 
 def fetch(name: str) -> Dataset:

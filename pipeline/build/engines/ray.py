@@ -99,7 +99,7 @@ def from_anywhere(job: Job) -> Job:
     """Return the job with absolute paths: a worker runs in another working folder."""
     return replace(
         job,
-        todo=[replace(plan, part=plan.part.absolute()) for plan in job.todo],
+        todo=[replace(plan, chunk=plan.chunk.absolute()) for plan in job.todo],
         dataset=job.dataset.at(job.dataset.root.absolute()),
     )
 
