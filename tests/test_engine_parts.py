@@ -50,9 +50,9 @@ def test_any_later_run_finishes_what_a_part_left_undone(tmp_path, corpus):
     with claimed(root):
         create(root, settings, said.append)
     assert content(root) == content(make(tmp_path / "whole/out", settings))
-    stats = create_rank(root, settings, Rank(0, PARTS), said.append)
-    assert stats is not None
-    assert stats["rows"] == 24
+    dataset = create_rank(root, settings, Rank(0, PARTS), said.append)
+    assert dataset is not None
+    assert dataset.stats()["rows"] == 24
 
 
 def test_only_the_first_part_at_work_plans(tmp_path, corpus, monkeypatch):

@@ -319,7 +319,7 @@ def test_an_unknown_store_or_a_missing_package_is_told_in_one_sentence(monkeypat
 
 def test_max_reject_rate_and_counts_hold_in_a_store(bucket, corpus):
     with claimed(bucket / "out"):
-        stats = create(bucket / "out", settings_for(corpus), lambda line: None)
+        stats = create(bucket / "out", settings_for(corpus), lambda line: None).stats()
     assert (stats["rows"], stats["rejected"]) == (CLIPS, 2)
 
 
