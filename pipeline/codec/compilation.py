@@ -16,8 +16,4 @@ def prepare(model: Any) -> None:
     torch.backends.cudnn.benchmark = True  # shapes are few: see shapes.py
     for module in model.acoustic_encoder.modules():
         if hasattr(module, "upsample") and hasattr(module, "act"):
-            up, down = snake_parameters(module)[2:]
-            if module.act.alpha.is_cuda:
-                from pipeline.codec.activation.triton import filter_matrices
-
-                filter_matrices(module, up, down)
+            snake_parameters(module)
