@@ -11,7 +11,7 @@ from pipeline.config import Settings
 from pipeline.storage.claims import claimed
 
 CLIPS = 24
-SMALL = {"output.shard_size": 5, "load.batch_seconds": 2.0, "load.num_workers": 0}
+SMALL = {"codec.name": "fake:", "output.shard_size": 5, "load.batch_seconds": 2.0, "load.num_workers": 0}
 
 
 def build_corpus(root: Path, make_clip: Callable[..., Path]) -> dict[str, str]:
@@ -30,6 +30,7 @@ def settings_for(corpus: dict[str, str], **values: object) -> Settings:
 
 
 def make(root: Path, settings: Settings) -> Path:
+    """Make the dataset and return its folder."""
     with claimed(root):
         create(root, settings, lambda line: None)
     return root

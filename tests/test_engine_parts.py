@@ -14,17 +14,11 @@ from pipeline.__main__ import main
 from pipeline.build.create import create
 from pipeline.build.engines import engine
 from pipeline.build.ranks import beside_others, create_rank, rank_of
-from pipeline.codec.fake import FakeCodec
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.storage.claims import Rank, claimed, claimed_rank
 
 PARTS = 3
-
-
-@pytest.fixture(autouse=True)
-def fake_codec(monkeypatch):
-    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec())
 
 
 @pytest.fixture

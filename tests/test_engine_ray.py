@@ -65,14 +65,9 @@ def on_ray(corpus: dict[str, str], **values: object):
     return settings_for(corpus, **{"run.engine": "ray", "run.worker_cpus": 1, **values})
 
 
-def steady(settings, decoder=True):
-    return FakeCodec(seconds_a_batch=0.02)
-
-
 def test_the_bytes_are_those_of_one_process_and_all_rejections_are_counted(
     cluster, tmp_path, corpus, monkeypatch
 ):
-    use(monkeypatch, steady)
     root = make(tmp_path / "ray/out", on_ray(corpus))
     assert content(root) == content(make(tmp_path / "local/out", settings_for(corpus)))
     stats = json.loads((root / "stats.json").read_text())
@@ -106,7 +101,6 @@ def test_a_killed_node_costs_the_shards_it_held_and_a_joining_one_makes_them(
     assert len(joined) == 1
     nodes = {path.name.rpartition("-")[0] for path in events.iterdir()}
     assert nodes == {victim.node_id, joined[0].node_id}
-    use(monkeypatch, steady)
     whole = make(tmp_path / "local/out", settings_for(corpus, **{"output.shard_size": 2}))
     assert content(root) == content(whole)
 
@@ -135,7 +129,6 @@ def test_a_driver_that_died_may_be_started_again(cluster, tmp_path, corpus, monk
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     driver.stdout.close()
-    use(monkeypatch, steady)
     make(root, on_ray(corpus))
     assert content(root) == content(make(tmp_path / "local/out", settings_for(corpus)))
 

@@ -17,11 +17,10 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 import pytest
-from engine_helpers import CLIPS, build_corpus, settings_for
+from engine_helpers import CLIPS, build_corpus, make, settings_for
 
 from pipeline.build.create import create
 from pipeline.codec.fake import FakeCodec
-from pipeline.config import Settings
 from pipeline.dataset import rows
 from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
@@ -30,13 +29,7 @@ from pipeline.storage.claims import claimed
 
 FORMATS = ("jsonl", "arrow", "parquet")
 KILLS = 10
-
-
-@pytest.fixture(autouse=True)
-def fake_codec(monkeypatch):
-    monkeypatch.setattr(
-        "pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.01)
-    )
+SLOW = {"codec.name": "fake:seconds_a_batch=0.01"}
 
 
 @pytest.fixture
@@ -46,7 +39,7 @@ def corpus(tmp_path, make_clip) -> dict[str, str]:
 
 def run(root: Path, corpus: dict[str, str], **values: object) -> dict:
     with claimed(root):
-        return create(root, settings_for(corpus, **values), lambda line: None).stats()
+        return create(root, settings_for(corpus, **SLOW, **values), lambda line: None).stats()
 
 
 def content(root: Path) -> dict[str, bytes]:
@@ -238,9 +231,8 @@ def test_a_rejected_clip_is_tried_again_when_asked(tmp_path, corpus):
     broken.write_bytes(b"not audio   ")  # of the same size
     os.utime(broken, ns=times)
     assert run(root, corpus)["reasons"] == {"decode_failed": 1, "missing_audio": 1}
-    settings = Settings().with_values({**corpus, "output.shard_size": 5, "load.num_workers": 0})
     with claimed(root):
-        again = create(root, settings, lambda line: None, retry_rejected=True)
+        again = create(root, settings_for(corpus, **SLOW), lambda line: None, retry_rejected=True)
     assert again.stats()["reasons"] == {"missing_audio": 1, "not_audio": 1}
 
 
@@ -252,10 +244,10 @@ def test_too_many_rejections_are_an_exit_status_of_their_own_after_all_work_is_d
     assert sum(state.rows for state in Dataset(tmp_path / "out").states()) == CLIPS
 
 
-def test_a_state_says_which_codec_made_its_codes_and_how_exactly(tmp_path, corpus, monkeypatch):
-    half = FakeCodec(precision="bf16", licence="CC-BY-NC-4.0")
-    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: half)
-    (codec,) = run(tmp_path / "out", corpus)["codecs"]
+def test_a_state_says_which_codec_made_its_codes_and_how_exactly(tmp_path, corpus):
+    name = "fake:precision=bf16,licence=CC-BY-NC-4.0"
+    root = make(tmp_path / "out", settings_for(corpus, **{"codec.name": name}))
+    (codec,) = Dataset(root).stats()["codecs"]
     assert (codec["precision"], codec["licence"], codec["extra_codes"]) == ("bf16", "CC-BY-NC-4.0", 1)
 
 

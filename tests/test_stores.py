@@ -27,7 +27,6 @@ from pipeline.audio.remote_source import Cache, RemoteSource
 from pipeline.build.create import create
 from pipeline.build.ranks import create_rank
 from pipeline.cli.status import verify
-from pipeline.codec.fake import FakeCodec
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
@@ -81,11 +80,6 @@ def corpus(tmp_path, make_clip):
     return build_corpus(tmp_path, make_clip)
 
 
-@pytest.fixture(autouse=True)
-def fake_codec(monkeypatch):
-    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec())
-
-
 def stored(root: Path) -> dict[str, bytes]:
     """What `engine_helpers.content` says of a local folder, of one in the store."""
     fs, path = store(root)
@@ -137,8 +131,6 @@ sys.path.insert(0, {tests!r})
 from engine_helpers import make, settings_for
 from pipeline.storage import files
 from pipeline.storage import paths
-from pipeline import codec
-from pipeline.codec.fake import FakeCodec
 
 upload = files.upload
 
@@ -147,7 +139,6 @@ def announced(file, target):
     upload(file, target)
 
 files.upload = announced
-codec.load_codec = lambda settings, decoder=True: FakeCodec()
 make(paths.resolve_path({out!r}), settings_for({corpus!r}))
 print("finished", flush=True)
 """
@@ -161,10 +152,10 @@ def test_guarantee_4_a_finished_dataset_is_left_alone_and_a_changed_object_redon
     settings = settings_for(remote_corpus)
     there = make(bucket / "out", settings)
     before = stored(there)
-    monkeypatch.setattr("pipeline.codec.load_codec", None)
-    make(there, settings)
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.codec.load_codec", None)
+        make(there, settings)
     assert stored(there) == before
-    monkeypatch.setattr("pipeline.codec.load_codec", lambda settings, decoder=True: FakeCodec())
     upload(make_clip("new/u07.wav", seconds=1.0).parent, bucket / "audio")
     make(there, settings)
     changed = {name for name, raw in stored(there).items() if name.startswith("data") and before[name] != raw}

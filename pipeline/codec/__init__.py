@@ -16,9 +16,13 @@ __all__ = ["is_out_of_memory", "load_codec"]
 def load_codec(settings: CodecSettings, *, decoder: bool = True) -> Codec:
     """Load the codec that `settings.name` names.
 
-    `decoder=False` leaves the decoder's weights out; `decode` then raises. Raises UsageError, one
-    sentence, if the codec cannot be had.
+    `decoder=False` leaves the decoder's weights out; `decode` then raises. A name that begins with `fake:`
+    is a codec without a model, for tests. Raises UsageError, one sentence, if the codec cannot be had.
     """
+    if settings.name.startswith("fake:"):
+        from pipeline.codec.fake import FakeCodec
+
+        return FakeCodec.named(settings.name)
     from pipeline.codec.loading import load
 
     return load(settings, decoder=decoder)

@@ -6,12 +6,15 @@ cannot decode.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
+
+from pipeline.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Done:
 class FakeCodec:
     """Sums each frame's samples into a code; `seconds_a_batch` makes it as slow as a real one."""
 
-    name: str = "fake"
+    name: str = "fake:"
     licence: str = "CC0-1.0"
     fingerprint: str = "fake"
     sample_rate: int = 16000
@@ -39,6 +42,19 @@ class FakeCodec:
     codebook_size: int = 65536
     output_sample_rate: int = 16000
     seconds_a_batch: float = 0.0
+
+    @classmethod
+    def named(cls, name: str) -> FakeCodec:
+        """Return the codec of a name such as `fake:` or `fake:seconds_a_batch=0.01,precision=bf16`.
+
+        Raises UsageError for a field that is none.
+        """
+        given = dict(option.partition("=")[::2] for option in name.partition(":")[2].split(",") if option)
+        fields = {field.name: type(field.default) for field in dataclasses.fields(cls)}
+        try:
+            return cls(**{"name": name, **{key: fields[key](value) for key, value in given.items()}})
+        except (KeyError, ValueError) as error:
+            raise UsageError(f"{name}: expected fields and values, of {', '.join(fields)}") from error
 
     def launch(self, waveforms: Tensor, lengths: Tensor) -> Done:
         """See `Codec.launch`."""
