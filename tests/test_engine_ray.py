@@ -16,6 +16,7 @@ from engine_helpers import CLIPS, build_corpus, content, make, settings_for
 
 from pipeline.build.create import create
 from pipeline.codec.fake import FakeCodec
+from pipeline.config import Settings
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
 from pipeline.storage.claims import claimed
@@ -62,7 +63,7 @@ def use(monkeypatch, codec):
 
 
 def on_ray(corpus: dict[str, str], **values: object):
-    return settings_for(corpus, **{"run.engine": "ray", "run.worker_cpus": 1, **values})
+    return settings_for(corpus, **{"run.engine": "ray", **values})
 
 
 def test_the_bytes_are_those_of_one_process_and_all_rejections_are_counted(
@@ -140,6 +141,7 @@ import ray
 from engine_helpers import make, settings_for
 from pipeline import codec
 from pipeline.codec.fake import FakeCodec
+from pipeline.config import Settings
 address, root, corpus = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
 codec.load_codec = lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.3)
 
@@ -151,6 +153,53 @@ def watch():
 threading.Thread(target=watch, daemon=True).start()
 make(root, settings_for(corpus, **{"run.engine": "ray", "run.worker_cpus": 1, "run.ray_address": address}))
 """
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_so_in_one_line_and_ray_says_nothing(tmp_path, corpus, number):
+    state = tmp_path / "out" / "state"
+    command = [*(sys.executable, "create_dataset.py", corpus["corpus.audio"], corpus["corpus.text"])]
+    command += ["-o", str(tmp_path / "out"), "--engine", "ray", "--codec", "fake:seconds_a_batch=0.3"]
+    command += ["--shard-size", "2", "--batch-seconds", "1"]
+    run = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    watcher = subprocess.Popen([sys.executable, "-c", SIGNALLER, str(state), str(run.pid), str(int(number))])
+    _, said = run.communicate()
+    assert watcher.wait() == 0
+    assert said.splitlines()[-1] == "interrupted; run the same command again to go on"
+    assert run.returncode == 130
+    assert [line for line in said.splitlines() if "encoding" not in line] == said.splitlines()[-1:]
+
+
+SIGNALLER = """
+import os, sys, time
+from pathlib import Path
+while not list(Path(sys.argv[1]).glob("*.json")):
+    time.sleep(0.01)
+os.kill(int(sys.argv[2]), int(sys.argv[3]))
+"""
+
+
+def test_a_worker_takes_what_cores_there_are():
+    from pipeline.build.engines.ray import worker_share
+
+    def share(*nodes, **values):
+        return worker_share(nodes, Settings().with_values({"codec.device": "auto", **values}))
+
+    assert share({"CPU": 0}, {"CPU": 2}) == {"CPU": 2, "GPU": 0}
+    assert share({"CPU": 64}) == {"CPU": 4, "GPU": 0}
+    assert share({"CPU": 64}, {"CPU": 3, "GPU": 1}) == {"CPU": 3, "GPU": 1}
+    assert share({"CPU": 8, "GPU": 1}, **{"codec.device": "cpu"}) == {"CPU": 4, "GPU": 0}
+    with pytest.raises(UsageError, match="no node of the Ray cluster has a core for a worker"):
+        share({"CPU": 0.5}, {})
+    with pytest.raises(UsageError, match="no node of the Ray cluster with a GPU has a core"):
+        share({"CPU": 8}, {"GPU": 1})
 
 
 def test_an_error_of_the_user_in_a_worker_is_told_as_such(cluster, tmp_path, corpus, monkeypatch):

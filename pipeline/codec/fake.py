@@ -6,7 +6,6 @@ cannot decode.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ class Done:
         return self.codes
 
 
-@dataclass(frozen=True)
+@dataclass
 class FakeCodec:
     """Sums each frame's samples into a code; `seconds_a_batch` makes it as slow as a real one."""
 
@@ -49,12 +48,14 @@ class FakeCodec:
 
         Raises UsageError for a field that is none.
         """
-        given = dict(option.partition("=")[::2] for option in name.partition(":")[2].split(",") if option)
-        fields = {field.name: type(field.default) for field in dataclasses.fields(cls)}
+        codec = cls(name)
         try:
-            return cls(**{"name": name, **{key: fields[key](value) for key, value in given.items()}})
-        except (KeyError, ValueError) as error:
-            raise UsageError(f"{name}: expected fields and values, of {', '.join(fields)}") from error
+            for option in filter(None, name.partition(":")[2].split(",")):
+                field, _, value = option.partition("=")
+                setattr(codec, field, type(getattr(codec, field))(value))
+        except (AttributeError, ValueError) as error:
+            raise UsageError(f"{name}: {error}; expected fake:FIELD=VALUE,…") from error
+        return codec
 
     def launch(self, waveforms: Tensor, lengths: Tensor) -> Done:
         """See `Codec.launch`."""

@@ -12,8 +12,9 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,29 @@ def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
     """See `job.Engine`. Raises UsageError also if there is no such cluster."""
     settings = job.settings
     with _connected(settings.run):
-        gpus = _resources().get("GPU", 0) > 0 and settings.codec.device != "cpu"
-        job = from_anywhere(replace(job, settings=for_worker(settings, gpus=gpus)))
-        per_worker = {"num_cpus": settings.run.worker_cpus, "num_gpus": 1 if gpus else 0}
-        gpu = "a GPU and " if gpus else ""
+        per_worker = worker_share(_nodes(), settings)
+        gpus, cores = per_worker["GPU"] > 0, per_worker["CPU"]
+        job = from_anywhere(replace(job, settings=for_worker(settings, cores, gpus=gpus)))
         room = _room(per_worker, settings.run)
-        say(f"ray: room for {room} workers now, with {gpu}{settings.run.worker_cpus} cores each")
+        say(f"ray: room for {room} workers now, with {'a GPU and ' if gpus else ''}{cores} cores each")
         _Scheduler(job, watcher, say, per_worker).work()
+
+
+def worker_share(nodes: Sequence[Mapping[str, float]], settings: Settings) -> dict[str, int]:
+    """Return what a worker reserves on one of `nodes`, as Ray names it: CPU, GPU.
+
+    A worker gets `run.worker_cpus` cores, or as many as the largest node has. Raises UsageError if no node
+    has a core.
+    """
+    gpus = settings.codec.device != "cpu" and any(node.get("GPU", 0) >= 1 for node in nodes)
+    fitting = [node for node in nodes if node.get("GPU", 0) >= 1] if gpus else nodes
+    cores = min(settings.run.worker_cpus, int(max((node.get("CPU", 0) for node in fitting), default=0)))
+    if cores < 1:
+        raise UsageError(
+            f"no node of the Ray cluster {'with a GPU ' if gpus else ''}has a core for a worker: start one "
+            "with cores (ray start --num-cpus), or leave --engine ray out"
+        )
+    return {"CPU": cores, "GPU": int(gpus)}
 
 
 def from_anywhere(job: Job) -> Job:
@@ -104,11 +121,11 @@ def from_anywhere(job: Job) -> Job:
     )
 
 
-def for_worker(settings: Settings, *, gpus: bool) -> Settings:
+def for_worker(settings: Settings, cores: int, *, gpus: bool) -> Settings:
     """Return settings for a worker: it sees only its own GPU and decodes with the cores it reserved."""
     values: dict[str, Any] = {"codec.device": "cuda" if gpus else settings.codec.device}
     if settings.load.num_workers is None:
-        values["load.num_workers"] = settings.run.worker_cpus - 1
+        values["load.num_workers"] = cores - 1
     return settings.with_values(values)
 
 
@@ -149,7 +166,12 @@ class _Scheduler:
 
     def _start_worker(self, queue: Any) -> None:
         number, self._started = self._started, self._started + 1
-        options = {**self.per_worker, "scheduling_strategy": "SPREAD", "max_restarts": 0}
+        options = {
+            "num_cpus": self.per_worker["CPU"],
+            "num_gpus": self.per_worker["GPU"],
+            "scheduling_strategy": "SPREAD",
+            "max_restarts": 0,
+        }
         actor: Any = (
             ray.remote(Worker).options(**options).remote(number, self._run, self.job, str(Path.cwd()))
         )
@@ -187,17 +209,16 @@ def _of_the_user(error: Any) -> BaseException:
     return cause if isinstance(cause, PipelineError) else error
 
 
-def _room(per_worker: dict[str, int], settings: RunSettings) -> int:
-    """Return how many workers the cluster has room for."""
-    has = _resources()
-    names = {"num_cpus": "CPU", "num_gpus": "GPU"}
-    fitting = min(int(has.get(names[key], 0) // count) for key, count in per_worker.items() if count)
+def _room(per_worker: Mapping[str, int], settings: RunSettings) -> int:
+    """Return how many workers the cluster has room for: a worker is on one node."""
+    needs = [(name, count) for name, count in per_worker.items() if count]
+    fitting = sum(min(int(node.get(name, 0) // count) for name, count in needs) for node in _nodes())
     return fitting if settings.ray_workers is None else min(fitting, settings.ray_workers)
 
 
-def _resources() -> dict[str, float]:
-    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return found
+def _nodes() -> list[dict[str, float]]:
+    """Return the resources of each node of the cluster that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
 
 
 def _beside_the_driver(actor: type, *arguments: Any) -> Any:
@@ -217,14 +238,18 @@ class _connected:
     def __enter__(self) -> None:
         if ray.is_initialized():
             return
+        on_end = signal.getsignal(signal.SIGTERM)  # Ray puts a handler over it that prints a stack and exits
+        logging.getLogger("ray").setLevel(logging.ERROR)  # before `init`, which warns of its own defaults
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of Ray's about its own defaults
-            try:
-                ray.init(address=self._address, logging_level=logging.WARNING, log_to_driver=True)
+            warnings.simplefilter("ignore", FutureWarning)  # likewise
+            try:  # what a worker has to say comes as the error that ends it
+                ray.init(address=self._address, logging_level=logging.ERROR, log_to_driver=False)
             except (ConnectionError, ValueError) as error:
                 raise UsageError(
                     f"there is no Ray cluster at {self._address}: {' '.join(str(error).split())}"
                 ) from error
+            finally:
+                signal.signal(signal.SIGTERM, on_end)
         self._ours = True
 
     def __exit__(self, *error: object) -> None:
