@@ -8,6 +8,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TextIO
 
 from pipeline.errors import PipelineError
@@ -22,13 +23,14 @@ VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(
     "speak": "texts to speech with a LLASA model",
     "export-onnx": "the codec's decoder for ONNX Runtime and TensorRT",
 }
+COMMAND = "llasa-dataset"  # the script that pyproject.toml installs
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb and return the exit status: 0, 1, 2, 3, 4 or 130 (see README)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    parser = argparse.ArgumentParser(prog=program_name(), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, summary in VERBS.items():
         verb_parser = verbs.add_parser(verb, help=summary, description=summary)
@@ -38,6 +40,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             verb_parser.set_defaults(run=module.run)
     parsed = parser.parse_args(given)
     return run_command(lambda: parsed.run(parsed))
+
+
+def program_name() -> str:
+    """Return what the user typed: the installed command, or this package run as a module."""
+    return COMMAND if Path(sys.argv[0]).name == COMMAND else "python -m pipeline"
 
 
 def run_command(command: Callable[[], int]) -> int:

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import UsageError
-from pipeline.runtime import REPOSITORY
+from pipeline.runtime import REPOSITORY, find_file
 
 DEFAULT = REPOSITORY / "configs" / "sample.yaml"
 
@@ -263,7 +263,7 @@ def resolve(
 def load(path: Path | str) -> Settings:
     """Read settings from a YAML file. Raises UsageError, which names what is wrong in it."""
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+        content = yaml.safe_load((find_file(str(path)) or Path(path)).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
     except yaml.YAMLError as error:

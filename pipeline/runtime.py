@@ -18,7 +18,9 @@ from pipeline.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
-REPOSITORY = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parent
+_SHARED = _PACKAGE / "shared"  # what a wheel brings along of configs/ and data/sample/ (pyproject.toml)
+REPOSITORY = _SHARED if _SHARED.is_dir() else _PACKAGE.parent
 COMPILERS = ("g++", "c++", "clang++")
 
 

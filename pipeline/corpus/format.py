@@ -14,7 +14,8 @@ from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex, scan
 from pipeline.corpus.entry import Corpus
 from pipeline.errors import UsageError
-from pipeline.storage.paths import resolve_path, store_errors
+from pipeline.runtime import find_file
+from pipeline.storage.paths import is_url, resolve_path, store_errors
 
 USUAL_FILES = tuple(  # transcripts looked for in the audio folder where no text is given
     f"{name}.{ending}"
@@ -33,7 +34,7 @@ class CorpusProbe:
     @cached_property
     def folder(self) -> Path | None:
         """The audio folder, if the setting names one."""
-        path = resolve_path(self.settings.audio or "")
+        path = resolve_path(_here_or_shipped(self.settings.audio or ""))
         with store_errors(path):
             return path if self.settings.audio and path.is_dir() else None
 
@@ -41,7 +42,7 @@ class CorpusProbe:
     def text(self) -> Path | None:
         """The transcript file or folder: as given, else one of the usual names in the audio folder."""
         if self.settings.text is not None:
-            path = resolve_path(self.settings.text)
+            path = resolve_path(_here_or_shipped(self.settings.text))
             if not path.exists():
                 raise UsageError(f"there is no transcript file or folder {path}")
             return path
@@ -106,3 +107,8 @@ class Format:
     known_by: str  # for the error that nothing fits
     fits: Callable[[CorpusProbe], bool]
     open: Callable[[CorpusProbe], Corpus]
+
+
+def _here_or_shipped(name: str) -> str:
+    """Return `name`, or where the sample corpus of that name came along with the package."""
+    return name if is_url(name) else str(find_file(name) or name)

@@ -1,0 +1,75 @@
+"""The wheel in a fresh environment, used from an empty folder: nothing looks for the repository."""
+
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [*(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")]
+    subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True, capture_output=True)
+    return next(folder.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def command(wheel, tmp_path_factory) -> Path:
+    """`llasa-dataset` of an environment that has the wheel, and of this one only the packages it needs."""
+    environment = tmp_path_factory.mktemp("fresh")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
+    python = environment / "bin" / "python"
+    install = [*(sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps")]
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout.strip()
+    Path(site, "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return environment / "bin" / "llasa-dataset"
+
+
+def run(command: Path, *arguments: str, folder: Path) -> str:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONSAFEPATH": "1"}
+    done = subprocess.run(
+        [command, *arguments], cwd=folder, env=environment, check=True, capture_output=True, text=True
+    )
+    return done.stdout
+
+
+def test_the_wheel_holds_the_pipeline_and_what_its_default_needs(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"pipeline"}
+    for needed in ("configs/xcodec2.yaml", "data/sample/codec/config.json", "data/sample/transcripts.txt"):
+        assert f"pipeline/shared/{needed}" in names
+
+
+def test_help_names_the_command_as_it_was_typed(command, tmp_path):
+    assert run(command, "--help", folder=tmp_path).startswith("usage: llasa-dataset ")
+
+
+def test_the_sample_corpus_becomes_a_dataset_in_an_empty_folder(command, tmp_path):
+    assert "64 rows" in run(command, "create", "-o", "out", folder=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".")) == ["out"]
+    assert "shard" in run(command, "status", "out", "--verify", folder=tmp_path)
+
+
+def test_a_shipped_configuration_is_found_by_its_name(command, tmp_path, make_clip):
+    make_clip("one.wav")
+    (tmp_path / "texts.txt").write_text("one:This is one.\n")
+    plan = run(
+        command,
+        "plan",
+        "audio",
+        "texts.txt",
+        "-o",
+        "out",
+        "--config",
+        "configs/xcodec2.yaml",
+        folder=tmp_path,
+    )
+    assert "1 utterances" in plan
