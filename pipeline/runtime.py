@@ -1,12 +1,14 @@
 """What this machine offers: the repository's files, cache folders, compilers and devices.
 
-Importing this module loads nothing heavy.
+Every device is picked here, and so every process that computes on CUDA has the same settings. Importing this
+module loads nothing heavy.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +24,11 @@ _PACKAGE = Path(__file__).resolve().parent
 _SHARED = _PACKAGE / "shared"  # what a wheel brings along of configs/ and data/sample/ (pyproject.toml)
 REPOSITORY = _SHARED if _SHARED.is_dir() else _PACKAGE.parent
 COMPILERS = ("g++", "c++", "clang++")
+ALLOCATOR_SETTINGS = ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF")  # PyTorch's, by its new and old name
+NO_MEMORY = re.compile(  # the words of CUDA and Triton, of cuBLAS, cuFFT and cuDNN, and of PyTorch on a CPU
+    r"\bout of memory\b|_ALLOC_FAILED\b|_ALLOCATION_FAILED\b"
+    r"|DefaultCPUAllocator: (can't allocate|not enough) memory"
+)
 
 
 def find_file(name: str) -> Path | None:
@@ -52,11 +59,14 @@ def cpp_compiler() -> str | None:
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device. Raises UsageError if it is not there."""
+    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device, ready to compute on.
+
+    Sets CUDA up for the whole process, see `set_up_cuda`. Raises UsageError if the device is not there.
+    """
     import torch
 
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -65,7 +75,37 @@ def pick_device(name: str) -> torch.device:
         raise UsageError(
             f"no device {name}: this machine shows {torch.cuda.device_count()} CUDA GPUs; try --device auto"
         )
+    if device.type == "cuda":
+        set_up_cuda(device)
     return device
+
+
+def set_up_cuda(device: torch.device) -> None:
+    """Make `device` the current one and let results depend on neither timing nor TF32, in this process.
+
+    Triton launches on the current device, and the thread that pins memory opens its context there. TF32 keeps
+    10 of float32's 23 bits, so codes would not be those of float32. cuDNN's benchmark picks algorithms by
+    their time, so two runs could differ; its attention builds a plan for every new shape, 0.4 s each on a
+    recent GPU. Expandable segments let batches of many sizes share memory; a user's own setting stays.
+    """
+    import torch
+
+    if not any(name in os.environ for name in ALLOCATOR_SETTINGS):
+        os.environ[ALLOCATOR_SETTINGS[0]] = "expandable_segments:True"  # read when CUDA starts
+    torch.cuda.set_device(device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether `error` says that a device, or the host, had no memory left for a tensor."""
+    import torch
+
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)) is not None
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from codec_helpers import neucodec, padded, sound, xcodec2
 from torch import Tensor
 from torchaudio.compliance.kaldi import fbank
 
-from pipeline.codec import is_out_of_memory
 from pipeline.codec.log_mel import MELS, PADDING, LogMel, _statistics
 
 LENGTHS = [16_000, 16_319, 700, 54_321, 320]
@@ -59,22 +58,3 @@ def test_a_clip_that_stays_the_same_is_called_unsteady() -> None:
         torch.stack([torch.zeros(3_200), sound(3_200, 0)]), torch.tensor([3_200] * 2)
     )
     assert unsteady.tolist() == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("error", "out"),
-    [
-        (torch.OutOfMemoryError("CUDA out of memory"), True),
-        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), True),
-        (MemoryError(), True),
-        (RuntimeError("shapes do not match"), False),
-    ],
-)
-def test_out_of_memory_is_told_from_other_failures(error: BaseException, out: bool) -> None:
-    assert is_out_of_memory(error) is out
-
-
-def test_asking_a_cpu_for_too_much_is_out_of_memory() -> None:
-    with pytest.raises(RuntimeError) as caught:
-        torch.empty(2**58, dtype=torch.uint8)
-    assert is_out_of_memory(caught.value)

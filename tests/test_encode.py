@@ -22,7 +22,7 @@ def clips(*seconds):
     return Clips(waveforms, lengths)
 
 
-@dataclass(frozen=True)
+@dataclass
 class SmallCodec(FakeCodec):
     """Has room for so many padded samples at a time, and says when it has not."""
 

@@ -9,8 +9,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 from torch import Tensor
 
-from pipeline.codec import is_out_of_memory
 from pipeline.codec.protocol import Codec, Pending
+from pipeline.runtime import is_out_of_memory
 
 DEPTH = 2  # batches on the device: one is computed while the codes of the one before come back
 Codes = list[np.ndarray | None]  # a clip's codes; None: it does not fit even alone

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.codec.memory import is_out_of_memory
-
 if TYPE_CHECKING:
     from pipeline.codec.protocol import Codec
     from pipeline.config import CodecSettings
-
-__all__ = ["is_out_of_memory", "load_codec"]
 
 
 def load_codec(settings: CodecSettings, *, decoder: bool = True) -> Codec:

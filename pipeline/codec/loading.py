@@ -37,8 +37,6 @@ CLASSES: dict[str, tuple[Any, Any, Family]] = {
 def load(settings: CodecSettings, *, decoder: bool = True) -> Codec:
     """See `pipeline.codec.load_codec`."""
     device = pick_device(settings.device)
-    if device.type == "cuda":  # TF32 keeps 10 of 23 bits: codes would not be those of float32
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     with quiet():
         return _load(settings, device, decoder)
 
