@@ -98,10 +98,10 @@ def test_references_that_cannot_be_used_are_refused_in_one_sentence(tmp_path: Pa
     made = speaker()
     path = tmp_path / "long.wav"
     soundfile.write(path, np.full(16_000 * 21, 0.1, np.float32), 16_000)
-    with pytest.raises(UsageError, match=r"the reference long.wav cannot be used: it lasts 21"):
+    with pytest.raises(UsageError, match=r"the recording long.wav cannot be used: it lasts 21"):
         made.voice_of_clip(path, "Words")
     with pytest.raises(UsageError, match="needs its transcript"):
-        made.voice_of_clip(path, " ")
+        made.voice_of(torch.zeros(16_000), " ")
 
 
 def test_a_context_that_leaves_no_room_is_left_out() -> None:

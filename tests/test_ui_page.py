@@ -166,8 +166,8 @@ def test_a_clip_goes_through_the_codec_and_back(english: Page, dataset: Path) ->
     english.until(lambda: english.browser.execute_script("return !!document.querySelector('#clip audio')"))
     english.click("#round_trip")
     assert f"{RATE // HOP + 1} codes" in english.wait_status("✅ Done!", "codec_status")
-    english.wait_sound("before", 1.0)
-    english.wait_sound("after", (RATE // HOP + 1) * HOP / RATE)
+    english.wait_sound("original", 1.0)
+    english.wait_sound("decoded", (RATE // HOP + 1) * HOP / RATE)
 
 
 def test_a_dataset_is_searched_heard_and_its_rejections_are_explained(japanese: Page) -> None:
@@ -178,8 +178,8 @@ def test_a_dataset_is_searched_heard_and_its_rejections_are_explained(japanese: 
     japanese.type("search", "こんにち", Keys.ENTER)
     japanese.until(lambda: "First words" not in japanese.text("#rows"))
     japanese.press("#rows [role=gridcell]")
-    japanese.wait_sound("row_source", 1.0)
-    japanese.wait_sound("row_decoded", (RATE // HOP + 1) * HOP / RATE)
+    japanese.wait_sound("source_audio", 1.0)
+    japanese.wait_sound("decoded_audio", (RATE // HOP + 1) * HOP / RATE)
     assert len(japanese.value("row_codes").split()) == RATE // HOP + 1
     japanese.click("#use_voice")
     japanese.tab(1)

@@ -44,5 +44,5 @@ def test_a_row_that_is_not_there_is_one_sentence(dataset: Path, row: str | None,
 
 
 def test_codes_of_another_codec_are_refused_in_one_sentence(dataset: Path) -> None:
-    with pytest.raises(UsageError, match="were made by the codec fake and mean nothing to other"):
+    with pytest.raises(UsageError, match="were made by the codec fake: and mean nothing to other"):
         voice_of_row(dataset, "first", replace(CODEC, name="other", fingerprint="other"))

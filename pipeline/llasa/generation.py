@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -126,8 +126,3 @@ class LocalGenerator:
             Spoken(one, len(one) < min(session.steps, limit), seed)
             for one, limit, seed in zip(codes, session.limits, session.seeds, strict=True)
         ]
-
-
-def with_seeds(requests: Sequence[Request]) -> list[Request]:
-    """Return the requests with seeds drawn where they have none, so that what is reported can be repeated."""
-    return [replace(one, sampling=one.sampling.seeded()) for one in requests]

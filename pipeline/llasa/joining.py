@@ -6,36 +6,17 @@ decodings meet, one fades into the other over codes that both of them hold.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from pipeline.codec.protocol import Codec
 
 CONTEXT = 100  # codes (2 s) that a piece is decoded with before it
 AHEAD = 10  # codes (0.2 s) after it: what a stream lags behind
 WHOLE = 1500  # codes (30 s) that are decoded at once
 FADE_IN = 80  # samples (5 ms) after a cut through a reference's sound
-
-
-class SpeechCodec(Protocol):
-    """The part of a codec that speaking needs; see `pipeline.codec.protocol.Codec`."""
-
-    name: str
-    fingerprint: str
-    sample_rate: int  # Hz of what it encodes
-    output_sample_rate: int  # Hz of what it decodes to
-    codebook_size: int
-
-    def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
-        """Encode waveforms to the codes of each clip."""
-        ...
-
-    def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Decode codes of each clip to its waveform."""
-        ...
 
 
 class StreamDecoder:
@@ -44,7 +25,7 @@ class StreamDecoder:
     `prefix`: codes before, not to be heard.
     """
 
-    def __init__(self, codec: SpeechCodec, prefix: np.ndarray | None = None, context: int = CONTEXT) -> None:
+    def __init__(self, codec: Codec, prefix: np.ndarray | None = None, context: int = CONTEXT) -> None:
         self._codec, self._context = codec, context
         self._codes = np.empty(0, np.uint16) if prefix is None else prefix.astype(np.uint16)
         self._heard = len(self._codes)
@@ -79,7 +60,7 @@ class StreamDecoder:
         self._fade_in = False
 
 
-def decode_joined(codec: SpeechCodec, codes: np.ndarray, prefix: np.ndarray | None = None) -> np.ndarray:
+def decode_joined(codec: Codec, codes: np.ndarray, prefix: np.ndarray | None = None) -> np.ndarray:
     """Decode all codes to float32 (len(codes) * samples a code,), without the prefix's sound.
 
     Sentences generated one after another are joined as codes and decoded as one, so there is no seam at

@@ -5,26 +5,21 @@ The model is elsewhere. The tokenizer is needed here, to write prompts and to cu
 
 from __future__ import annotations
 
-import http.client
-import json
+import os
 import re
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
 
-from pipeline.errors import UsageError
+from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa.generation import FIRST_PIECE, NEXT_PIECES, Request, Spoken, Watch
 from pipeline.llasa_format.layout import SPEECH_END
 
 CODE = re.compile(r"<\|s_(\d+)\|>")
 CONNECTIONS = 64  # requests under way at once; the server batches them
 TIMEOUT = 600.0  # seconds without a byte
-# Fields beyond OpenAI's own, as vLLM and SGLang name them; servers that refuse them get the request without.
-EXTENSIONS = ("top_k", "repetition_penalty", "skip_special_tokens", "stop_token_ids")
 
 
 class ServerGenerator:
@@ -43,11 +38,18 @@ class ServerGenerator:
 
         Raises UsageError if no such server answers there.
         """
+        try:
+            import openai
+        except ImportError as error:
+            raise MissingPackage("openai", "tts", "--server") from error
+        self._openai: Any = openai
         self.url = url.rstrip("/").removesuffix("/completions").removesuffix("/v1") + "/v1"
         self.max_tokens = max_tokens
         self._tokenizer, self._codebook_size = tokenizer, codebook_size
         self._stop_id = tokenizer.convert_tokens_to_ids(SPEECH_END)
         self._takes_extensions = True
+        key = os.environ.get("OPENAI_API_KEY", "none")  # servers at home ask for none, and the client for one
+        self._client = openai.OpenAI(base_url=self.url, api_key=key, timeout=TIMEOUT, max_retries=0)
         self.model = model or self._first_model()
 
     def generate(self, requests: Sequence[Request], watch: Watch | None = None) -> list[Spoken]:
@@ -56,40 +58,35 @@ class ServerGenerator:
         going = True
 
         def one(row: int) -> Spoken:
-            request = requests[row]
-            seed = request.sampling.seeded().seed or 0
-            pieces = []
-            ended = True
-            for piece in self._pieces(request, seed):
+            sampling = requests[row].sampling.seeded()
+            pieces = [np.empty(0, np.uint16)]
+            for piece in self._pieces(requests[row], sampling.seed or 0):
                 pieces.append(piece)
                 said[row] += len(piece)
                 if not going:
-                    ended = False
                     break
-            codes = np.concatenate([np.empty(0, np.uint16), *pieces])[: request.sampling.max_codes]
-            return Spoken(codes, ended and len(codes) < request.sampling.max_codes, seed)
+            codes = np.concatenate(pieces)[: sampling.max_codes]
+            return Spoken(codes, going and len(codes) < sampling.max_codes, sampling.seed or 0)
 
         with ThreadPoolExecutor(min(CONNECTIONS, max(1, len(requests)))) as pool:
             futures = [pool.submit(one, row) for row in range(len(requests))]
-            for future in futures:
-                while going and watch is not None and not _done(future):
-                    going = watch(sum(said))
+            while watch is not None and going and wait(futures, timeout=0.1).not_done:
+                going = watch(sum(said))
             return [future.result() for future in futures]
 
     def stream(self, request: Request, watch: Watch | None = None) -> Iterator[np.ndarray]:
         """See `Generator.stream`."""
-        held: list[np.ndarray] = []
+        held = np.empty(0, np.uint16)
         heard, wanted = 0, FIRST_PIECE
         for piece in self._pieces(request, request.sampling.seeded().seed or 0):
-            held.append(piece)
-            size = sum(map(len, held))
-            if size >= wanted:
-                yield np.concatenate(held)
-                held, heard, wanted = [], heard + size, NEXT_PIECES
-            if watch is not None and not watch(heard + sum(map(len, held))):
+            held = np.concatenate([held, piece])
+            if len(held) >= wanted:
+                yield held
+                held, heard, wanted = held[:0], heard + len(held), NEXT_PIECES
+            if watch is not None and not watch(heard + len(held)):
                 break
-        if held:
-            yield np.concatenate(held)
+        if len(held):
+            yield held
 
     def warm_up(self, request: Request) -> None:
         """Do nothing: warming up is the server's business."""
@@ -97,7 +94,7 @@ class ServerGenerator:
     def _pieces(self, request: Request, seed: int) -> Iterator[np.ndarray]:
         """Yield codes as the server sends them; a token's text may come in parts."""
         rest = ""
-        for text in self._texts(self._body(request, seed)):
+        for text in self._texts(request, seed):
             rest += text
             ended = SPEECH_END in rest
             rest = rest.split(SPEECH_END)[0]
@@ -109,6 +106,26 @@ class ServerGenerator:
             if ended:
                 return
 
+    def _texts(self, request: Request, seed: int) -> Iterator[str]:
+        """Yield what the server writes, as it comes; one that knows OpenAI's fields only gets no others."""
+        body = self._body(request, seed)
+        try:
+            with self._client.completions.create(**body) as events:
+                for event in events:
+                    yield "".join(choice.text or "" for choice in event.choices)
+        except self._openai.APIStatusError as error:
+            if error.status_code not in (400, 422) or body["extra_body"] is None:
+                said = " ".join(error.response.text[:300].split())
+                raise UsageError(
+                    f"the server at {self.url} refused the request ({error.status_code}): {said}"
+                ) from error
+            self._takes_extensions = False
+            yield from self._texts(request, seed)
+        except self._openai.APIConnectionError as error:
+            raise self._unreachable(error) from error
+        except self._openai.APIError as error:
+            raise UsageError(f"the server at {self.url} stopped with an error: {error}") from error
+
     def _body(self, request: Request, seed: int) -> dict[str, Any]:
         sampling = request.sampling
         room = self.max_tokens - len(request.prompt)
@@ -117,7 +134,13 @@ class ServerGenerator:
                 f"text and reference take {len(request.prompt)} tokens and the model reads "
                 f"{self.max_tokens}: shorten them"
             )
-        body = {
+        extensions = {  # as vLLM and SGLang name them
+            "top_k": sampling.top_k or -1,
+            "repetition_penalty": sampling.repetition_penalty,
+            "skip_special_tokens": False,
+            "stop_token_ids": [self._stop_id],
+        }
+        return {
             "model": self.model,
             "prompt": self._spelled(request.prompt),
             "max_tokens": min(sampling.max_codes, room),
@@ -126,14 +149,8 @@ class ServerGenerator:
             "seed": seed,
             "stop": [SPEECH_END],
             "stream": True,
+            "extra_body": extensions if self._takes_extensions else None,
         }
-        extensions = {
-            "top_k": sampling.top_k or -1,
-            "repetition_penalty": sampling.repetition_penalty,
-            "skip_special_tokens": False,
-            "stop_token_ids": [self._stop_id],
-        }
-        return body | (extensions if self._takes_extensions else {})
 
     def _spelled(self, ids: list[int]) -> str | list[int]:
         """Return the prompt as text if the server would tokenise it alike, else as tokens."""
@@ -144,67 +161,14 @@ class ServerGenerator:
                 return str(candidate)
         return ids
 
-    def _texts(self, body: dict[str, Any]) -> Iterator[str]:
-        try:
-            yield from _events(self._post(body))
-        except urllib.error.HTTPError as error:
-            if error.code not in (400, 422) or not any(name in body for name in EXTENSIONS):
-                raise self._refused(error) from error
-            self._takes_extensions = False
-            yield from self._texts({key: value for key, value in body.items() if key not in EXTENSIONS})
-        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            raise self._unreachable(error) from error
-
-    def _post(self, body: dict[str, Any]) -> http.client.HTTPResponse:
-        request = urllib.request.Request(
-            f"{self.url}/completions",
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": "application/json", "Accept": "text/event-stream"},
-        )
-        return urllib.request.urlopen(request, timeout=TIMEOUT)  # type: ignore[no-any-return]
-
     def _first_model(self) -> str:
         try:
-            with urllib.request.urlopen(f"{self.url}/models", timeout=30) as response:
-                return str(json.load(response)["data"][0]["id"])
-        except (OSError, http.client.HTTPException, ValueError, LookupError) as error:
+            return str(self._client.with_options(timeout=30).models.list().data[0].id)
+        except (self._openai.OpenAIError, LookupError, TypeError, AttributeError) as error:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> UsageError:
+        reason = " ".join(str(error.__cause__ or error).split())
         return UsageError(
-            f"no completions endpoint answers at {self.url} ({error}): start the server, or mend --server"
+            f"no completions endpoint answers at {self.url} ({reason}): start the server, or mend --server"
         )
-
-    def _refused(self, error: urllib.error.HTTPError) -> UsageError:
-        said = " ".join(error.read(300).decode(errors="replace").split())
-        return UsageError(f"the server at {self.url} refused the request ({error.code}): {said}")
-
-
-def _events(response: http.client.HTTPResponse) -> Iterator[str]:
-    """Yield the texts of a stream of server-sent events."""
-    with response:
-        for line in _lines(response):
-            if not line.startswith("data:"):
-                continue
-            data = line[5:].strip()
-            if data == "[DONE]":
-                return
-            event = json.loads(data)
-            if "error" in event:
-                raise UsageError(f"the server stopped with an error: {event['error']}")
-            yield "".join(choice.get("text") or "" for choice in event.get("choices", []))
-
-
-def _lines(response: Iterable[bytes]) -> Iterator[str]:
-    for line in response:
-        yield line.decode("utf-8", errors="replace")
-
-
-def _done(future: Any) -> bool:
-    from concurrent.futures import TimeoutError as NotYet
-
-    try:
-        future.exception(timeout=0.1)
-    except NotYet:
-        return False
-    return True

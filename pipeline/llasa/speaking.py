@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +14,19 @@ import numpy as np
 from pipeline.errors import UsageError
 from pipeline.llasa import sentences
 from pipeline.llasa.generation import Generator, Request, Watch
-from pipeline.llasa.joining import SpeechCodec, StreamDecoder, decode_joined
+from pipeline.llasa.joining import StreamDecoder, decode_joined
 from pipeline.llasa.normalise import normalise
 from pipeline.llasa.sampling import Sampling
-from pipeline.llasa.voices import Voice
+from pipeline.llasa.voices import Voice, read_clip
 from pipeline.llasa_format.prompt import PromptFormat
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pipeline.codec.protocol import Codec
     from pipeline.llasa.loading import ModelSettings
 
 LONGEST_REFERENCE = 20.0  # seconds; longer ones leave no room in the 2,048 tokens that LLASA was trained on
-DECODING_SECONDS = 30.0  # that decoding a reference clip may take
 
 Progress = Callable[[int, int], bool]  # sentences done, codes so far; False stops
 
@@ -42,6 +44,13 @@ class Timings:
     def total(self) -> float:
         """All of them."""
         return self.tokenising + self.generating + self.extracting + self.decoding
+
+    @contextmanager
+    def adding_to(self, part: str) -> Iterator[None]:
+        """Add the time inside the block to `part`, one of the fields."""
+        started = time.perf_counter()
+        yield
+        setattr(self, part, getattr(self, part) + time.perf_counter() - started)
 
 
 @dataclass
@@ -83,7 +92,7 @@ class _Script:
 class Speaker:
     """Speaks texts with one model and one codec."""
 
-    def __init__(self, generator: Generator, prompts: PromptFormat, codec: SpeechCodec) -> None:
+    def __init__(self, generator: Generator, prompts: PromptFormat, codec: Codec) -> None:
         self.generator, self.prompts, self.codec = generator, prompts, codec
         self.sample_rate: int = codec.output_sample_rate
 
@@ -129,21 +138,28 @@ class Speaker:
         script = self._script(text, sampling or Sampling(), mode)
         stream = StreamDecoder(self.codec, None if voice is None else voice.codes)
         timings = Timings()
+
+        def piece(codes: np.ndarray, *, final: bool = False) -> Speech:
+            with timings.adding_to("decoding"):
+                waveform = stream.push(codes, final=final)
+            return self._speech(script, codes, waveform, timings)
+
         for turn, sentence in enumerate(script.sentences):
-            started = time.perf_counter()
-            request = self._request(script, turn, voice)
-            timings.tokenising += time.perf_counter() - started
+            with timings.adding_to("tokenising"):
+                request = self._request(script, turn, voice)
             script.said.append(Voice(sentence, np.empty(0, np.uint16)))
             watch = None if progress is None else _counted(progress, turn, len(script.codes))
-            started = time.perf_counter()
-            for codes in self.generator.stream(request, watch):
-                timings.generating += time.perf_counter() - started
+            coming = self.generator.stream(request, watch)
+            while True:
+                with timings.adding_to("generating"):
+                    codes = next(coming, None)
+                if codes is None:
+                    break
                 script.said[-1] = script.said[-1].then(Voice("", codes))
-                yield self._piece(script, codes, stream.push, timings)
-                started = time.perf_counter()
+                yield piece(codes)
             if progress is not None and not progress(turn + 1, len(script.codes)):
                 break
-        yield self._piece(script, np.empty(0, np.uint16), partial(stream.push, final=True), timings)
+        yield piece(np.empty(0, np.uint16), final=True)
 
     def warm_up(self) -> None:
         """Compile before the first request, for one text at a time and the usual sampling."""
@@ -151,19 +167,16 @@ class Speaker:
 
     def voice_of_clip(self, path: Path, text: str, mode: str = "auto") -> Voice:
         """Turn a recording and its transcript into a voice. Raises UsageError if it cannot be used."""
-        import torch
+        return self.voice_of(read_clip(path, self.codec.sample_rate, LONGEST_REFERENCE), text, mode)
 
-        from pipeline.audio.decode import AudioError, decode, resample
+    def voice_of(self, waveform: Tensor, text: str, mode: str = "auto") -> Voice:
+        """Turn a clip, float32 (samples,) at the codec's rate, and its transcript into a voice."""
+        import torch
 
         if not text.strip():
             raise UsageError("a reference clip needs its transcript: what is said in it")
-        try:
-            waveform, rate = decode(path, max_seconds=LONGEST_REFERENCE, deadline_seconds=DECODING_SECONDS)
-        except AudioError as error:
-            raise UsageError(f"the reference {path.name} cannot be used: {error.detail}") from error
-        waveform = resample(waveform, rate, self.codec.sample_rate)
-        lengths = torch.tensor([len(waveform)])
-        return Voice(normalise(text, mode), self.codec.encode(waveform[None], lengths)[0])
+        codes = self.codec.encode(waveform[None], torch.tensor([len(waveform)]))[0]
+        return Voice(normalise(text, mode), codes)
 
     def decode(self, codes: np.ndarray, voice: Voice | None = None) -> np.ndarray:
         """Decode codes to their waveform, as the continuation of a voice."""
@@ -186,17 +199,14 @@ class Speaker:
         watch: Watch | None,
     ) -> None:
         """Speak sentence number `turn` of each script."""
-        started = time.perf_counter()
-        requests = [self._request(script, turn, voice) for script in scripts]
-        timings.tokenising += time.perf_counter() - started
-        started = time.perf_counter()
-        spoken = self.generator.generate(requests, watch)
-        timings.generating += time.perf_counter() - started
-        started = time.perf_counter()
-        for script, one in zip(scripts, spoken, strict=True):
-            script.said.append(Voice(script.sentences[turn], one.codes))
-            script.ended = script.ended and one.ended
-        timings.extracting += time.perf_counter() - started
+        with timings.adding_to("tokenising"):
+            requests = [self._request(script, turn, voice) for script in scripts]
+        with timings.adding_to("generating"):
+            spoken = self.generator.generate(requests, watch)
+        with timings.adding_to("extracting"):
+            for script, one in zip(scripts, spoken, strict=True):
+                script.said.append(Voice(script.sentences[turn], one.codes))
+                script.ended = script.ended and one.ended
 
     def _request(self, script: _Script, turn: int, voice: Voice | None) -> Request:
         """Write the prompt of a sentence, after as much of the voice and last sentence as fits."""
@@ -212,22 +222,9 @@ class Speaker:
         return Request(prompt, replace(script.sampling, seed=seed))
 
     def _heard(self, script: _Script, voice: Voice | None, timings: Timings) -> Speech:
-        started = time.perf_counter()
-        waveform = self.decode(script.codes, voice)
-        timings.decoding += time.perf_counter() - started
+        with timings.adding_to("decoding"):
+            waveform = self.decode(script.codes, voice)
         return self._speech(script, script.codes, waveform, timings)
-
-    def _piece(
-        self,
-        script: _Script,
-        codes: np.ndarray,
-        push: Callable[[np.ndarray], np.ndarray],
-        timings: Timings,
-    ) -> Speech:
-        started = time.perf_counter()
-        waveform = push(codes)
-        timings.decoding += time.perf_counter() - started
-        return self._speech(script, codes, waveform, timings)
 
     def _speech(self, script: _Script, codes: np.ndarray, waveform: np.ndarray, timings: Timings) -> Speech:
         seed = script.sampling.seed or 0
@@ -243,7 +240,7 @@ def _counted(progress: Progress, done: int, before: int) -> Watch:
 
 
 def open_speaker(
-    settings: ModelSettings, codec: SpeechCodec, *, server: str | None = None, server_model: str | None = None
+    settings: ModelSettings, codec: Codec, *, server: str | None = None, server_model: str | None = None
 ) -> Speaker:
     """Open a speaker with a model here, or with the one at `server`, whose tokenizer is still read here."""
     from pipeline.llasa import loading

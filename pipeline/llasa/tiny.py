@@ -5,6 +5,7 @@ Their weights are random, from a seed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,7 +74,7 @@ def build_tokenizer(
     text = sorted(learned.get_vocab(), key=learned.get_vocab().__getitem__)
     vocabulary = {token: index for index, token in enumerate([*text, *SPECIALS, *MARKERS])}
     vocabulary |= {code_token(code): len(vocabulary) + code for code in range(codebook_size)}
-    merges = _merges(learned)
+    merges = [tuple(pair) for pair in json.loads(learned.to_str())["model"]["merges"]]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
     tokenizer.pre_tokenizer = splitter
     tokenizer.decoder = decoders.ByteLevel()
@@ -135,10 +136,3 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Pa
     model.half().save_pretrained(folder)  # type: ignore[no-untyped-call]
     tokenizer.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
-
-
-def _merges(tokenizer: object) -> list[tuple[str, str]]:
-    import json
-
-    stored = json.loads(tokenizer.to_str())["model"]["merges"]  # type: ignore[attr-defined]
-    return [tuple(pair) for pair in stored]

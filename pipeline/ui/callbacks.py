@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import gradio as gr
 import numpy as np
 
 from pipeline.errors import PipelineError
@@ -17,7 +18,6 @@ SHOWN_CODES = 2000
 
 def show_user_errors(callback: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a callback so that the user's errors appear as messages on the page."""
-    import gradio as gr
 
     @functools.wraps(callback)
     def once(*args: Any, **kwargs: Any) -> Any:
@@ -34,6 +34,15 @@ def show_user_errors(callback: Callable[..., Any]) -> Callable[..., Any]:
             raise gr.Error(str(error), print_exception=False) from error
 
     return in_steps if inspect.isgeneratorfunction(callback) else once
+
+
+def players(i18n: Any, *keys: str) -> list[gr.Audio]:
+    """Build players side by side, each named by its key."""
+    with gr.Row(elem_classes="columns"):
+        return [
+            gr.Audio(label=i18n(key), interactive=False, buttons=["download"], elem_id=key, min_width=280)
+            for key in keys
+        ]
 
 
 def listed(codes: np.ndarray) -> str:

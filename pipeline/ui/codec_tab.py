@@ -9,14 +9,13 @@ from typing import Any
 import gradio as gr
 import torch
 
-from pipeline.audio.decode import AudioError, decode, resample
 from pipeline.errors import UsageError
+from pipeline.llasa.voices import read_clip
 from pipeline.ui import words
-from pipeline.ui.callbacks import MODEL, listed, show_user_errors, sound
+from pipeline.ui.callbacks import MODEL, listed, players, show_user_errors, sound
 from pipeline.ui.studio import Studio
 
 MOST_SECONDS = 40.0
-DEADLINE = 30.0  # seconds that decoding an upload may take
 
 
 class CodecTab:
@@ -27,17 +26,7 @@ class CodecTab:
         clip = gr.Audio(label=i18n("clip"), type="filepath", elem_id="clip")
         button = gr.Button(i18n("round_trip"), variant="primary", elem_id="round_trip")
         status = gr.Textbox(label=i18n("status"), interactive=False, elem_id="codec_status")
-        with gr.Row(elem_classes="columns"):
-            before = gr.Audio(
-                label=i18n("original"),
-                interactive=False,
-                buttons=["download"],
-                elem_id="before",
-                min_width=280,
-            )
-            after = gr.Audio(
-                label=i18n("decoded"), interactive=False, buttons=["download"], elem_id="after", min_width=280
-            )
+        before, after = players(i18n, "original", "decoded")
         codes = gr.Textbox(
             label=i18n("codes"), interactive=False, lines=3, max_lines=6, elem_id="codec_codes"
         )
@@ -70,12 +59,3 @@ class CodecTab:
         )
         before = sound(waveform.numpy(), speaker.codec.sample_rate)
         return status, before, sound(decoded, speaker.sample_rate), listed(codes)
-
-
-def read_clip(path: Path, rate: int, most_seconds: float) -> torch.Tensor:
-    """Read an uploaded file as float32 (samples,) at `rate` Hz. Raises UsageError if it cannot be used."""
-    try:
-        waveform, own = decode(path, max_seconds=most_seconds, deadline_seconds=DEADLINE)
-    except AudioError as error:
-        raise UsageError(f"{path.name}: {error.detail}") from error
-    return resample(waveform, own, rate)

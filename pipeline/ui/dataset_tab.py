@@ -19,16 +19,15 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
-from pipeline.llasa.voices import Voice, check_codec
+from pipeline.llasa.voices import Voice, check_codec, find_row
 from pipeline.ui import words
-from pipeline.ui.callbacks import MODEL, listed, show_user_errors, sound
+from pipeline.ui.callbacks import MODEL, listed, players, show_user_errors, sound
 from pipeline.ui.speak_tab import SpeakTab
 from pipeline.ui.studio import Studio
 
 SHOWN = 50  # rows, and rejections
 MOST_SECONDS = 60.0  # of a source that are sent
 DEADLINE = 30.0
-COLUMNS = ["id", "text", "duration", "code", "audio"]
 
 
 class DatasetTab:
@@ -47,21 +46,7 @@ class DatasetTab:
             elem_id="rows",
             column_widths=["22%", "50%", "13%", "15%"],
         )
-        with gr.Row(elem_classes="columns"):
-            before = gr.Audio(
-                label=i18n("source_audio"),
-                interactive=False,
-                buttons=["download"],
-                elem_id="row_source",
-                min_width=280,
-            )
-            after = gr.Audio(
-                label=i18n("decoded_audio"),
-                interactive=False,
-                buttons=["download"],
-                elem_id="row_decoded",
-                min_width=280,
-            )
+        before, after = players(i18n, "source_audio", "decoded_audio")
         codes = gr.Textbox(label=i18n("codes"), interactive=False, lines=2, max_lines=5, elem_id="row_codes")
         chosen = gr.State(None)
         use = gr.Button(i18n("use_voice"), elem_id="use_voice")
@@ -105,7 +90,7 @@ class DatasetTab:
         if self.studio.loading:
             raise UsageError(words.translate(request, "not_ready"))
         speaker = self.studio.speaker()
-        row = self._row(str(event.row_value[0]))
+        row = find_row(self.dataset, str(event.row_value[0]))
         codes = np.asarray(row["code"], dtype=np.uint16)
         check_codec(self.dataset, speaker.codec)
         try:
@@ -128,13 +113,6 @@ class DatasetTab:
             kept = table.filter(_mask(table, needle)) if needle else table
             for row in kept.slice(0, SHOWN).to_pylist():
                 yield [row["id"], row["text"], round(row["duration"], 1), len(row["code"])]
-
-    def _row(self, identifier: str) -> dict[str, Any]:
-        for table in self.dataset.tables():
-            kept = table.filter(pc.equal(table["id"], identifier))
-            if len(kept):
-                return dict(kept.slice(0, 1).to_pylist()[0])
-        raise UsageError(f"the dataset has no row {identifier!r}")
 
     def _read(self, locator: str) -> tuple[np.ndarray, int]:
         """Return the sound that a row was made from; if it is cut from a longer recording, that part."""
