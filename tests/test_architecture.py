@@ -18,7 +18,7 @@ FLOORS = (  # top to bottom: a file imports from its own room or from lower floo
     {"build"},
     {"loader", "llasa"},
     {"dataset"},
-    {"codec", "llasa_format", "corpus"},
+    {"codec", "llasa_format", "corpus", "recognise"},
     {"audio"},
     {"storage"},
     {"config"},

@@ -18,7 +18,7 @@ from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.writer import write_shard
 from pipeline.validate.listening.audio_quality import speech_by_level
-from pipeline.validate.listening.recognise import open_recogniser
+from pipeline.validate.listening.recognise import find_recogniser
 from pipeline.validate.listening.round_trip import Listener
 from pipeline.validate.listening.sample import Recordings, read_rows
 from pipeline.validate.summary import audio_summary, round_trip_summary
@@ -145,7 +145,7 @@ def listener(codec, recordings, recogniser=None):
 
 
 def test_shuffled_transcripts_are_heard(copy, codec, recordings):
-    recogniser, missing = open_recogniser("build/models/tiny.en.pt")
+    recogniser, missing = find_recogniser("build/models/tiny.en.pt")
     if recogniser is None:
         pytest.skip(missing[0].install)
     rows = sample(copy)[:3]

@@ -12,10 +12,12 @@ from validate_helpers import make_dataset, sound_rows
 
 from pipeline.__main__ import main
 from pipeline.config import ValidationSettings
+from pipeline.recognise.error_rate import count_errors
+from pipeline.recognise.recogniser import Heard
 from pipeline.validate.checks import judge, passes
 from pipeline.validate.estimate import mean, ratio
 from pipeline.validate.listening import packages
-from pipeline.validate.listening.recognise import count_errors, open_recogniser
+from pipeline.validate.listening.recognise import find_recogniser
 from pipeline.validate.listening.row_log import RowLog
 from pipeline.validate.listening.sample import SampleRow, choose
 from pipeline.validate.listening.speaking import Said, speak_rows
@@ -173,7 +175,7 @@ def test_errors_are_counted_after_normalising_by_words_or_characters(text, heard
 
 
 def test_no_recogniser_is_asked_for_and_none_is_missed():
-    assert open_recogniser(None) == (None, [])
+    assert find_recogniser(None) == (None, [])
 
 
 class _Echo:
@@ -182,7 +184,7 @@ class _Echo:
     name, language = "echo", None
 
     def transcribe(self, waveforms, language):
-        return ["please hold the line" if waveform[0] else "please" for waveform in waveforms]
+        return [Heard("please hold the line" if waveform[0] else "please") for waveform in waveforms]
 
 
 def test_spoken_texts_are_judged_by_words_ends_and_durations(tmp_path):

@@ -14,13 +14,15 @@ import numpy as np
 from pipeline.config import ValidationSettings
 from pipeline.dataset.reader import Dataset
 from pipeline.progress import Progress
+from pipeline.recognise.error_rate import in_language
+from pipeline.recognise.recogniser import Recogniser
 from pipeline.storage.files import write_text
 from pipeline.validate import metrics as figures_of
 from pipeline.validate.checks import Check, judge
 from pipeline.validate.listening import audio_quality, packages
 from pipeline.validate.listening.exact import Encode, compare_rows
 from pipeline.validate.listening.packages import Missing
-from pipeline.validate.listening.recognise import Recogniser, in_language, open_recogniser
+from pipeline.validate.listening.recognise import find_recogniser
 from pipeline.validate.listening.round_trip import Figures, Listener, measure_sample
 from pipeline.validate.listening.sample import Recordings, SampleRow, choose, find_ids, read_rows
 from pipeline.validate.listening.speaking import Speak, speak_rows
@@ -113,7 +115,7 @@ def _round_trip(
 ) -> tuple[list[Figures], list[Missing], Recogniser | None]:
     if parts.codec is None or parts.recordings is None or not sampled:
         return [], [], None
-    recogniser, missing = open_recogniser(settings.asr)
+    recogniser, missing = find_recogniser(settings.asr)
     scores, scores_missing = packages.load_scores()
     detector, detector_missing = packages.load_speech_detector()
     missing += scores_missing + detector_missing

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.recognise.error_rate import SWAPPED
 from pipeline.validate.estimate import as_dict, mean, ratio
 from pipeline.validate.listening.audio_quality import AudioQuality
 from pipeline.validate.listening.fidelity import MATCHED
-from pipeline.validate.listening.recognise import SWAPPED
 from pipeline.validate.listening.round_trip import Figures
 
 SOUND = ("leading_silence", "trailing_silence", "speech", "rms", "loudness", "clipped", "offset", "bandwidth")

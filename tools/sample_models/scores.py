@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from pystoi import stoi
 
-from pipeline.validate.listening.recognise import WhisperFile, count_errors
+from pipeline.recognise.error_rate import count_errors
+from pipeline.recognise.whisper_file import WhisperFile
 from sample_models.prompts import SAMPLE_RATE
 
 KEYS = {"#": " pound ", "*": " star "}  # prompts name telephone keys by sign or by word
@@ -41,7 +42,7 @@ class Judge:
 
     def hear(self, waveforms: Sequence[np.ndarray]) -> list[str]:
         """What Whisper makes of 16 kHz clips, greedily."""
-        return self._recogniser.transcribe(waveforms, "en")
+        return [heard.text for heard in self._recogniser.transcribe(waveforms, "en")]
 
     @torch.inference_mode()
     def mos(self, waveforms: Sequence[np.ndarray]) -> float:

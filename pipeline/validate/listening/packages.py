@@ -119,7 +119,7 @@ def _mos() -> Score:
 
 
 def _speaker() -> Score:
-    from pipeline.validate.listening.speaker import SpeakerEncoder
+    from pipeline.recognise.speaker import SpeakerEncoder
 
     found = importlib.util.find_spec("resemblyzer")
     if found is None or found.origin is None:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.audio.decode import AudioError, resample
+from pipeline.recognise.error_rate import count_errors, in_language, unit
+from pipeline.recognise.recogniser import Recogniser
 from pipeline.validate.listening import audio_quality, fidelity
 from pipeline.validate.listening.packages import Score
-from pipeline.validate.listening.recognise import Recogniser, count_errors, in_language, unit
 from pipeline.validate.listening.row_log import RowLog
 from pipeline.validate.listening.sample import Recordings, SampleRow
 
@@ -90,10 +91,10 @@ class Listener:
             group = [pair for pair in chosen if (pair[1].language or "") == language]
             for kind, column in (("source", 2), ("decoded", 3)):
                 heard = self.recogniser.transcribe([pair[column] for pair in group], language or None)  # type: ignore[misc]
-                for (figures, row, _, _), words in zip(group, heard, strict=True):
-                    errors = count_errors(row.text, words, row.language)
+                for (figures, row, _, _), found in zip(group, heard, strict=True):
+                    errors = count_errors(row.text, found.text, row.language)
                     figures |= {
-                        f"heard_{kind}": words,
+                        f"heard_{kind}": found.text,
                         f"errors_{kind}": errors.edits,
                         "length": errors.length,
                         "unit": unit(row.language, row.text),

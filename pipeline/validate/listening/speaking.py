@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.validate.listening.recognise import Recogniser, count_errors, in_language
+from pipeline.recognise.error_rate import count_errors, in_language
+from pipeline.recognise.recogniser import Recogniser
 from pipeline.validate.listening.round_trip import Figures, digest
 from pipeline.validate.listening.row_log import RowLog
 from pipeline.validate.listening.sample import SampleRow
@@ -73,7 +74,7 @@ def _speak(
         }
         wanted = language or (recogniser.language if recogniser else None)
         if recogniser is not None and in_language(row.language, row.text, wanted):
-            heard = recogniser.transcribe([said.waveform], row.language)[0] if len(said.waveform) else ""
+            heard = recogniser.transcribe([said.waveform], row.language)[0].text if len(said.waveform) else ""
             errors = count_errors(row.text, heard, row.language)
             figures |= {"heard_spoken": heard, "errors_spoken": errors.edits, "length": errors.length}
         found.append(figures)

@@ -1,0 +1,1 @@
+"""Models that hear: whether someone speaks, what is said, in which language, and by whom."""

@@ -1,0 +1,130 @@
+"""Speech recognisers of the Hugging Face Hub or a folder, through transformers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import LogitsProcessor
+
+from pipeline.recognise.recogniser import BATCH, RATE, Heard, Recogniser, Word, join, unloadable, windows
+from pipeline.runtime import quiet
+
+
+def open_huggingface(name: str, device: torch.device, half: bool) -> Recogniser:
+    """Load a model by id or folder. Raises UsageError if that fails."""
+    from transformers import AutoConfig
+
+    dtype = torch.bfloat16 if half and device.type == "cuda" else torch.float32
+    try:
+        with quiet():
+            if AutoConfig.from_pretrained(name).model_type == "whisper":
+                return Whisper(name, device, dtype)
+            return Pipeline(name, device, dtype)
+    except (OSError, ValueError, KeyError) as error:
+        raise unloadable(name, error) from error
+
+
+class Whisper:
+    """A Whisper by transformers' own classes: 30 s windows, greedy, in batches."""
+
+    def __init__(self, name: str, device: torch.device, dtype: torch.dtype) -> None:
+        from transformers import WhisperForConditionalGeneration, WhisperProcessor
+
+        self.name = name
+        self._device, self._dtype = device, dtype
+        self._processor: Any = WhisperProcessor.from_pretrained(name)
+        model: Any = WhisperForConditionalGeneration.from_pretrained(name, dtype=dtype)
+        self._model: Any = model.to(device).eval()
+        self._multilingual = bool(getattr(model.generation_config, "is_multilingual", False))
+        self.language = None if self._multilingual else "en"
+
+    @torch.inference_mode()
+    def transcribe(self, waveforms: Sequence[np.ndarray], language: str | None) -> list[Heard]:
+        """See `Recogniser.transcribe`."""
+        pieces = [(number, piece) for number, clip in enumerate(waveforms) for piece in windows(clip)]
+        heard: list[list[Heard]] = [[] for _ in waveforms]
+        for first in range(0, len(pieces), BATCH):
+            chosen = pieces[first : first + BATCH]
+            for (number, _), found in zip(chosen, self._batch([p for _, p in chosen], language), strict=True):
+                heard[number].append(found)
+        return [join(parts) for parts in heard]
+
+    def words(self, waveform: np.ndarray, language: str | None) -> None:
+        """See `Recogniser.words`: not told, since few checkpoints name the attention heads that know."""
+
+    def _batch(self, pieces: list[np.ndarray], language: str | None) -> list[Heard]:
+        inputs = self._processor(pieces, sampling_rate=RATE, return_tensors="pt", return_attention_mask=True)
+        features = inputs.input_features.to(self._device, self._dtype)
+        languages = self._languages(features, language)
+        options: dict[str, Any] = {"language": languages, "task": "transcribe"} if self._multilingual else {}
+        sureness = _Confidence(self._model.generation_config.eos_token_id)
+        tokens = self._model.generate(
+            features,
+            attention_mask=inputs.attention_mask.to(self._device),
+            logits_processor=[sureness],
+            num_beams=1,
+            **options,
+        )
+        texts = self._processor.batch_decode(tokens, skip_special_tokens=True)
+        rows = zip(texts, languages, sureness.values(len(texts)), strict=True)
+        return [Heard(text.strip(), language, sure if text.strip() else 0.0) for text, language, sure in rows]
+
+    def _languages(self, features: torch.Tensor, language: str | None) -> list[str]:
+        known = self.language or language
+        if known is not None:
+            return [known] * len(features)
+        found = self._model.detect_language(features).flatten()
+        return [token.strip("<|>") for token in self._processor.tokenizer.convert_ids_to_tokens(found)]
+
+
+class _Confidence(LogitsProcessor):
+    """Adds up the log-probabilities of the tokens that greedy decoding takes, without keeping logits."""
+
+    def __init__(self, end: int) -> None:
+        self._end = end
+        self._before: torch.Tensor | None = None
+        self._total: torch.Tensor | float = 0.0
+        self._count: torch.Tensor | float = 0.0
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if self._before is not None:
+            taken = input_ids[:, -1:]
+            counts = (taken != self._end).squeeze(1).double()
+            self._total = self._total + self._before.gather(1, taken).squeeze(1).double() * counts
+            self._count = self._count + counts
+        self._before = scores.float().log_softmax(dim=-1)
+        return scores
+
+    def values(self, rows: int) -> list[float]:
+        """Return each row's geometric mean of its tokens' probabilities."""
+        if not isinstance(self._total, torch.Tensor) or not isinstance(self._count, torch.Tensor):
+            return [0.0] * rows
+        means: list[float] = (self._total / self._count.clamp(min=1)).exp().tolist()
+        return means
+
+
+class Pipeline:
+    """Any other recogniser, through transformers' pipeline; it tells neither language nor confidence."""
+
+    def __init__(self, name: str, device: torch.device, dtype: torch.dtype) -> None:
+        import transformers
+
+        self.name = name
+        self.language: str | None = None
+        open_pipeline: Any = transformers.pipeline
+        self._pipe = open_pipeline("automatic-speech-recognition", model=name, device=device, dtype=dtype)
+
+    def transcribe(self, waveforms: Sequence[np.ndarray], language: str | None) -> list[Heard]:
+        """See `Recogniser.transcribe`."""
+        inputs = [{"raw": waveform, "sampling_rate": RATE} for waveform in waveforms]
+        return [Heard(found["text"].strip(), language) for found in self._pipe(inputs, batch_size=BATCH)]
+
+    def words(self, waveform: np.ndarray, language: str | None) -> list[Word] | None:
+        """See `Recogniser.words`: CTC models know where each word is."""
+        if self._pipe.type != "ctc":
+            return None
+        found = self._pipe({"raw": waveform, "sampling_rate": RATE}, return_timestamps="word")
+        return [Word(each["text"], *each["timestamp"]) for each in found["chunks"]]
