@@ -66,7 +66,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="folder for the dataset, or a name.jsonl for one file",
     )
-    parser.add_argument("--config", metavar="FILE", help=f"settings in YAML [{config.DEFAULT.name}]")
+    parser.add_argument("--config", metavar="FILE", help="settings in YAML, such as configs/xcodec2.yaml")
     add_settings(parser, FLAGS, "codec.revision=v1")
 
 

@@ -1,24 +1,20 @@
-"""Settings: a YAML file, then the command line over it, checked by pydantic.
+"""The settings: every key with its type, default, limits, unit and meaning, checked by pydantic.
 
-Every key is documented here with its unit; `configs/*.yaml` shows them in use. Keys marked `RESULTS` change
-the bytes of the dataset and make up its fingerprint: an output folder accepts only runs with the same one.
+`configs/*.yaml` shows them in use. Keys marked `RESULTS` change the bytes of the dataset and make up its
+fingerprint: an output folder accepts only runs with the same one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import UsageError
-from pipeline.runtime import REPOSITORY, find_file
-
-DEFAULT = REPOSITORY / "configs" / "sample.yaml"
 
 RESULTS: dict[str, Any] = {"results": True}  # json_schema_extra of a key that changes the output
 
@@ -213,8 +209,8 @@ class Settings(Section):
         nested = self.model_dump()
         for key, value in values.items():
             section, _, name = key.partition(".")
-            nested[section][name] = value
-        return _validated(nested, "the command line")
+            nested.setdefault(section, {})[name] = value
+        return validated(nested, "the command line")
 
 
 def flatten(settings: Settings) -> dict[str, Any]:
@@ -239,49 +235,8 @@ def changes_results(key: str) -> bool:
     return isinstance(extra, dict) and extra.get("results") is True
 
 
-def resolve(
-    given: Path | str | Settings | None,
-    *,
-    audio: Path | str | None,
-    text: Path | str | None,
-    values: Mapping[str, Any],
-) -> Settings:
-    """Return the settings of a run: a file's or `Settings`, with a corpus and dotted keys put over them.
-
-    Without a file they are those of the sample corpus. Raises UsageError that names what is wrong.
-    """
-    settings = given if isinstance(given, Settings) else load(given or DEFAULT)
-    if audio is not None:
-        corpus = {"corpus.audio": str(audio), "corpus.text": None if text is None else str(text)}
-        settings = settings.with_values(corpus)
-    settings = settings.with_values(values)
-    if settings.corpus.audio is None:
-        raise UsageError("no corpus: give AUDIO_DIR and TEXT_FILE, or corpus.audio in the configuration")
-    return settings
-
-
-def load(path: Path | str) -> Settings:
-    """Read settings from a YAML file. Raises UsageError, which names what is wrong in it."""
-    try:
-        content = yaml.safe_load((find_file(str(path)) or Path(path)).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UsageError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if content is None:
-        return Settings()
-    if not isinstance(content, dict):
-        sections = ", ".join(Settings.model_fields)
-        raise UsageError(f"{path}: expected sections ({sections}), found a {type(content).__name__}")
-    return _validated(content, str(path))
-
-
-def dump(settings: Settings) -> str:
-    """Return the settings as YAML, in the order they are declared."""
-    return yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True)
-
-
-def _validated(content: dict[str, Any], where: str) -> Settings:
+def validated(content: dict[Any, Any], where: str) -> Settings:
+    """Return `content` as settings. Raises UsageError with what is wrong in it, after the name `where`."""
     try:
         return Settings.model_validate(content)
     except ValidationError as error:
@@ -296,4 +251,8 @@ def _sentence(error: Any) -> str:
         for part in path[:-1]:
             valid = valid[part].annotation.model_fields  # type: ignore[union-attr]
         return f"unknown key {key}; valid here: {', '.join(valid)}"
-    return f"{key} = {error['input']!r}: {error['msg'][0].lower()}{error['msg'][1:]}"
+    return f"{key} = {_SHORT.repr(error['input'])}: {error['msg'][0].lower()}{error['msg'][1:]}"
+
+
+_SHORT = reprlib.Repr()  # a value may be a megabyte
+_SHORT.maxstring = _SHORT.maxother = 120
