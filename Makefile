@@ -5,6 +5,7 @@ AUDIO ?=
 TEXT ?=
 ARGS ?=
 PYTHON ?= python3
+JOBS ?= 2
 RUN = .venv/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -56,8 +57,8 @@ lint: .venv/all  ## style
 types: .venv/all  ## static types
 	.venv/bin/mypy
 
-tests: .venv/all build/models/tiny.en.pt  ## every test
-	$(RUN) -m pytest $(ARGS)
+tests: .venv/all build/models/tiny.en.pt  ## every test: [JOBS=2 processes, each a file at a time] [ARGS=]
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 env: .venv/all  ## the whole environment, extras and tools included
 

@@ -1,11 +1,13 @@
-"""Folders of audio names and transcripts, for the readers, which open no audio."""
+"""Folders of audio names and transcripts, which readers never open, and corpora written by hand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.audio.source import FolderSource
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.utterance import Reason, Rejection, Utterance
@@ -48,3 +50,24 @@ class Read:
     @property
     def reasons(self) -> dict[str, Reason]:
         return {name: each.reason for name, each in self.rejections.items()}
+
+
+@dataclass
+class ListedCorpus:
+    """A corpus that is a list of entries over a folder of audio."""
+
+    root: Path
+    entries: list[Utterance | Rejection] = field(default_factory=list)
+    kind: str = "listed"
+
+    @property
+    def source(self) -> FolderSource:
+        return FolderSource(self.root)
+
+    def utterances(self) -> Iterator[Utterance | Rejection]:
+        yield from self.entries
+
+    def audio_without_text(self) -> list[str]:
+        named = {entry.audio for entry in self.entries}
+        found = (path.relative_to(self.root).as_posix() for path in self.root.rglob("*.wav"))
+        return sorted(name for name in found if name not in named)

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from codec_authors import authors_layout
-from codec_helpers import SAMPLE, differences, padded, sound, xcodec2
+from codec_helpers import SAMPLE, authors_layout, differences, padded, sound, xcodec2
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 

@@ -3,13 +3,13 @@ import os
 from dataclasses import replace
 
 import pytest
+from corpus_helpers import ListedCorpus
 
 from pipeline.build.plan import plan, read_excluded
 from pipeline.config import LimitSettings
 from pipeline.dataset.manifest import Manifest
 from pipeline.errors import UsageError
 from pipeline.utterance import Reason, Rejection, Utterance
-from tests.listed_corpus import ListedCorpus
 
 LIMITS = LimitSettings(min_seconds=0.1, max_seconds=2.0, min_chars=2, max_chars=20)
 

@@ -9,19 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from publish_helpers import ROWS, make_dataset, row
-from publish_readers import (
+from publish_helpers import (
     END,
     EOT,
     FIRST_CODE,
+    ROWS,
     START,
     TEXT_END,
     TEXT_START,
     WINDOW,
     expected,
     export,
+    make_dataset,
     mapped,
     read_memmap,
+    row,
     sample_of,
     texts,
 )

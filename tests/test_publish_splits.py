@@ -3,8 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from publish_helpers import make_dataset, row
-from publish_readers import export, mapped, texts
+from publish_helpers import export, make_dataset, mapped, row, texts
 
 from pipeline.dataset.reader import Dataset
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import select
@@ -17,7 +16,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 import pytest
-from engine_helpers import CLIPS, build_corpus, make, settings_for
+from engine_helpers import CLIPS, build_corpus, content, make, settings_for
 
 from pipeline.build.create import create
 from pipeline.codec.fake import FakeCodec
@@ -40,23 +39,6 @@ def corpus(tmp_path, make_clip) -> dict[str, str]:
 def run(root: Path, corpus: dict[str, str], **values: object) -> dict:
     with claimed(root):
         return create(root, settings_for(corpus, **SLOW, **values), lambda line: None).stats()
-
-
-def content(root: Path) -> dict[str, bytes]:
-    """Every file's bytes; of states and statistics all but the times that a run took."""
-    found = {}
-    for path in sorted(root.rglob("*")):
-        if path.is_file() and path.name != ".lock":
-            name = path.relative_to(root).as_posix()
-            found[name] = timeless(path) if path.suffix == ".json" else path.read_bytes()
-    return found
-
-
-def timeless(path: Path) -> bytes:
-    parsed = json.loads(path.read_text())
-    for key in ("timings", "stage_seconds", "times_real_time"):
-        parsed.pop(key, None)
-    return json.dumps(parsed).encode()
 
 
 def killed_after(seconds: float, work: Callable[[], object]) -> bool:
