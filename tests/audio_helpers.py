@@ -8,6 +8,7 @@ import signal
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import av
 import numpy as np
@@ -101,7 +102,7 @@ def _write_av(path: Path, waveform: np.ndarray, rate: int) -> None:
 class HarmfulSource(FolderSource):
     """A folder whose files do things to the process that opens them, by words in their names."""
 
-    def open(self, locator: str) -> Path:
+    def open(self, locator: str) -> BinaryIO:
         path = self.root / locator
         if "kills" in locator or ("once" in locator and not _seen(path)):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -113,7 +114,7 @@ class HarmfulSource(FolderSource):
             os.kill(os.getpid(), signal.SIGINT)
         if "breaks" in locator:
             raise RuntimeError("a bug in the source")
-        return path
+        return super().open(locator)
 
 
 def _seen(path: Path) -> bool:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import struct
 import subprocess
 import sys
@@ -16,7 +17,8 @@ from audio_helpers import AV_FORMS, FORMS, LOSSLESS, cut, speechlike, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.audio.decode import AudioError, decode, probe, resample
+from pipeline.audio.decode import AudioError, decode, open_audio, probe, resample
+from pipeline.audio.source import FolderSource
 from pipeline.utterance import Reason
 
 RATE = 48000
@@ -135,6 +137,15 @@ def test_what_is_not_audio_is_told_from_what_is_empty(tmp_path, content):
 def test_a_missing_file_and_a_folder_are_named(tmp_path):
     assert reason(tmp_path / "none.wav") is Reason.MISSING_AUDIO
     assert reason(tmp_path) is Reason.DECODE_FAILED
+
+
+def test_a_pipe_or_a_device_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "zero.wav").symlink_to("/dev/zero")
+    for name in ("pipe.wav", "zero.wav"):
+        assert reason(tmp_path / name) is Reason.DECODE_FAILED
+        with pytest.raises(AudioError, match="not a regular file"), open_audio(FolderSource(tmp_path), name):
+            pass
 
 
 def test_a_video_without_sound_and_a_playlist_are_not_audio(tmp_path):

@@ -185,7 +185,8 @@ def test_a_corpus_is_read_twice_alike_and_its_source_is_picklable(tmp_path: Path
     read = Read(tmp_path, "t.txt")
     assert list(read.corpus.utterances()) == read.all
     source = pickle.loads(pickle.dumps(read.corpus.source))
-    assert source.open(read.all[0].audio) == tmp_path / "a.wav"
+    with source.open(read.all[0].audio) as opened:
+        assert opened.read() == (tmp_path / "a.wav").read_bytes()
 
 
 @pytest.mark.parametrize(("encoding", "word"), [("cp932", "Shift JIS"), ("utf-16", "UTF-16")])

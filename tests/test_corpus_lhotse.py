@@ -97,6 +97,7 @@ def test_a_segment_holds_the_samples_of_its_place(tmp_path, make_clip):
     corpus = Read(tmp_path / "audio").corpus
     [found] = corpus.utterances()
     limits = {"max_seconds": 9.0, "deadline_seconds": 9.0}
-    whole, _ = decode(corpus.source.open(found.audio), **limits)
-    part, _ = decode(corpus.source.open(found.audio), start=found.start, end=found.end, **limits)
+    with corpus.source.open(found.audio) as opened:
+        whole, _ = decode(opened, **limits)
+        part, _ = decode(opened, start=found.start, end=found.end, **limits)
     assert part.equal(whole[24000:28000])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import ClassVar
+from typing import BinaryIO, ClassVar
 
 import pytest
 
@@ -19,7 +18,7 @@ from pipeline.utterance import Reason, Utterance
 class Counted(FolderSource):
     opened: ClassVar[Counter[str]] = Counter()
 
-    def open(self, locator: str) -> Path:
+    def open(self, locator: str) -> BinaryIO:
         self.opened[locator] += 1
         return super().open(locator)
 

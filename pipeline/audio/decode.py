@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from io import SEEK_END
@@ -20,12 +20,13 @@ import numpy as np
 
 from pipeline.audio.decoders import AudioError, Decoder, open_decoder
 from pipeline.audio.decoders.containers import truncation
+from pipeline.audio.source import AudioSource, open_file
 from pipeline.utterance import Reason
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["AudioError", "Probe", "decode", "probe", "resample"]
+__all__ = ["AudioError", "Probe", "decode", "open_audio", "probe", "resample"]
 
 SILENCE = 1e-4  # of full scale, -80 dBFS: three steps of 16 bits, above dither and below the faintest speech
 OVERSHOOT = 0.5  # seconds a segment may end past its recording, as Kaldi's extract-segments allows
@@ -90,22 +91,37 @@ def resample(waveform: Tensor, rate: int, target: int) -> Tensor:
 
 
 @contextmanager
+def open_audio(source: AudioSource, locator: str) -> Iterator[BinaryIO]:
+    """Open what a source has at a locator. Raises AudioError for errors of the operating system."""
+    with _audio_errors():
+        file = source.open(locator)
+    with file:
+        yield file
+
+
+@contextmanager
 def _opened(file: Path | BinaryIO) -> Iterator[Decoder]:
-    """Open a decoder on a complete file; errors of the operating system become AudioErrors."""
+    with (
+        _audio_errors(),
+        open_file(file) if isinstance(file, Path) else nullcontext(file) as opened,
+        closing(_decoder(opened)) as decoder,
+    ):
+        yield decoder
+
+
+@contextmanager
+def _audio_errors() -> Iterator[None]:
+    """Turn errors of the operating system into AudioErrors."""
     try:
-        if isinstance(file, Path):
-            with file.open("rb", buffering=0) as opened, closing(_decoder(opened, str(file))) as decoder:
-                yield decoder
-        else:
-            with closing(_decoder(file, str(getattr(file, "name", "")))) as decoder:
-                yield decoder
+        yield
     except FileNotFoundError as error:
-        raise AudioError(Reason.MISSING_AUDIO, "the file is not there") from error
+        detail = "the file is not there" if error.strerror else str(error)
+        raise AudioError(Reason.MISSING_AUDIO, detail) from error
     except OSError as error:
         raise AudioError(Reason.DECODE_FAILED, f"it cannot be read: {error.strerror or error}") from error
 
 
-def _decoder(file: BinaryIO, name: str) -> Decoder:
+def _decoder(file: BinaryIO) -> Decoder:
     size = file.seek(0, SEEK_END)
     if size == 0:
         raise AudioError(Reason.EMPTY_FILE, "the file has no bytes")
@@ -118,7 +134,7 @@ def _decoder(file: BinaryIO, name: str) -> Decoder:
     if short is not None:
         raise AudioError(Reason.TRUNCATED, short)
     file.seek(0)
-    return open_decoder(file, size, name)
+    return open_decoder(file, size, str(getattr(file, "name", "")))
 
 
 def _collect(

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from pipeline.audio.decode import AudioError, Probe, probe
+from pipeline.audio.decode import AudioError, Probe, open_audio, probe
 from pipeline.audio.source import AudioSource
 from pipeline.utterance import Utterance
 
@@ -28,7 +26,7 @@ class Prober:
     def __call__(self, entry: Utterance, size: int, time: int) -> Probe:
         """Return the header of an entry's recording of this size and time.
 
-        Raises AudioError; FileNotFoundError if the recording is gone.
+        Raises AudioError.
         """
         if entry.start is None and entry.end is None:
             return self._read(entry.audio)
@@ -55,6 +53,5 @@ class Prober:
             return found
 
     def _read(self, locator: str) -> Probe:
-        file = self.source.open(locator)
-        with nullcontext() if isinstance(file, Path) else closing(file):
+        with open_audio(self.source, locator) as file:
             return probe(file)

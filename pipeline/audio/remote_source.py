@@ -22,7 +22,7 @@ from io import FileIO
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.audio.source import AudioSource, FolderSource
+from pipeline.audio.source import AudioSource, FolderSource, open_file
 from pipeline.errors import PipelineError
 from pipeline.storage.paths import resolve_path, store
 
@@ -147,10 +147,10 @@ class RemoteSource:
             raise FileNotFoundError(f"{self.root}/{locator} is not there")
         return found
 
-    def open(self, locator: str) -> Path | FileIO:
+    def open(self, locator: str) -> FileIO:
         """Open a copy in the cache. Raises PipelineError if the store does not answer."""
         if locator.startswith("/"):
-            return Path(locator)
+            return open_file(Path(locator))
         fs, root = store(resolve_path(self.root))
         name = f"{self.root}/{locator}@{self._object(locator)[1]}"
 

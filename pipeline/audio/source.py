@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 
 @runtime_checkable
@@ -23,8 +24,8 @@ class AudioSource(Protocol):
         """
         ...
 
-    def open(self, locator: str) -> Path | BinaryIO:
-        """Return a local path, which decoders read directly, else a seekable file to close."""
+    def open(self, locator: str) -> BinaryIO:
+        """Open the audio as a seekable binary file: `with source.open(locator) as file`. Raises OSError."""
         ...
 
 
@@ -39,48 +40,31 @@ class FolderSource:
         status = (self.root / locator).stat()
         return status.st_size, status.st_mtime_ns
 
-    def open(self, locator: str) -> Path:
+    def open(self, locator: str) -> BinaryIO:
         """See `AudioSource.open`."""
-        return self.root / locator
+        return open_file(self.root / locator)
+
+
+def open_file(path: Path) -> io.FileIO:
+    """Open a regular file to read. Raises OSError; a pipe or a device, which could block, is refused."""
+    file = io.FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError("it is not a regular file")
+    return file
 
 
 class FileSlice(io.RawIOBase):
-    """A stretch of a local file as a seekable binary file of its own: a clip inside an archive.
+    """A stretch of an open local file as a seekable binary file of its own: a clip inside an archive.
 
-    Holds the file open, so the stretch stays readable when the file is deleted.
+    `name` helps decoders with formats that are known by their ending only. Closing the slice closes the file.
     """
 
-    def __init__(self, file: int, offset: int, size: int, name: str) -> None:
-        """Take over the open descriptor `file`."""
+    def __init__(self, file: BinaryIO, name: str, offset: int, size: int) -> None:
         super().__init__()
         self._file, self._offset, self._size = file, offset, size
         self._position = 0
-        self.name = name  # helps decoders with formats that are known by their ending only
-
-    @classmethod
-    def of(
-        cls, file: Path | BinaryIO | io.FileIO, name: str, offset: int = 0, size: int | None = None
-    ) -> BinaryIO:
-        """Return `size` bytes (None: the rest) of what an `AudioSource` opened.
-
-        Raises OSError if it cannot be opened.
-        """
-        if isinstance(file, Path):
-            descriptor = os.open(file, os.O_RDONLY)
-        else:
-            with file:
-                descriptor = os.dup(file.fileno())
-        whole = os.fstat(descriptor).st_size
-        return cast(BinaryIO, cls(descriptor, offset, whole - offset if size is None else size, name))
-
-    def fileno(self) -> int:
-        """Return the descriptor of the whole file.
-
-        Raises OSError if the slice is only a part of it, as a pipe does.
-        """
-        if self._offset or self._size != os.fstat(self._file).st_size:
-            raise io.UnsupportedOperation("a part of a file has no descriptor of its own")
-        return self._file
+        self.name = name
 
     def readable(self) -> bool:
         """Return True."""
@@ -104,13 +88,12 @@ class FileSlice(io.RawIOBase):
         """Fill `buffer` as far as the stretch goes and return the number of bytes."""
         view = memoryview(buffer).cast("B")
         count = max(0, min(len(view), self._size - self._position))
-        content = os.pread(self._file, count, self._offset + self._position)
+        content = os.pread(self._file.fileno(), count, self._offset + self._position)
         view[: len(content)] = content
         self._position += len(content)
         return len(content)
 
     def close(self) -> None:
-        """Close the file."""
-        if not self.closed:
-            os.close(self._file)
+        """Close the whole file."""
+        self._file.close()
         super().close()

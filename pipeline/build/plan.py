@@ -199,8 +199,6 @@ class _Examiner:
             found = self.prober(entry, size, mtime_ns)
         except AudioError as error:
             return replace(row, reason=error.reason, detail=error.detail)
-        except FileNotFoundError as error:  # gone since `stat`, or named by an archive that does not have it
-            return replace(row, reason=Reason.MISSING_AUDIO, detail=f"{entry.audio}: {error}")
         end = found.duration if entry.end is None else min(entry.end, found.duration)
         seconds = round(end - (entry.start or 0.0), 6)
         row = replace(row, duration=seconds, sample_rate=found.sample_rate)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
 
-from pipeline.audio.decode import AudioError, decode, resample
+from pipeline.audio.decode import AudioError, decode, open_audio, resample
 from pipeline.audio.decoders import silence_native_output
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
@@ -130,14 +130,7 @@ class ClipLoader:
             return Rejection(utterance.id, utterance.audio, error.reason, error.detail)
 
     def _load(self, row: int, utterance: Utterance) -> Clip:
-        try:
-            file = self.source.open(utterance.audio)
-        except FileNotFoundError as error:
-            raise AudioError(Reason.MISSING_AUDIO, "the file is not there") from error
-        except OSError as error:
-            detail = f"it cannot be opened: {error.strerror or error}"
-            raise AudioError(Reason.DECODE_FAILED, detail) from error
-        try:
+        with open_audio(self.source, utterance.audio) as file:
             waveform, rate = decode(
                 file,
                 start=utterance.start,
@@ -145,9 +138,6 @@ class ClipLoader:
                 max_seconds=self.limits.max_seconds,
                 deadline_seconds=self.decode_timeout,
             )
-        finally:
-            if hasattr(file, "close"):  # a path has none
-                file.close()
         duration = len(waveform) / rate
         if duration < self.limits.min_seconds:
             detail = f"it lasts {duration:.3f} s, the limit is {self.limits.min_seconds:g} s"

@@ -130,11 +130,8 @@ def _recordings(
 
 def _read(source: AudioSource, locator: str) -> bytes:
     try:
-        opened = source.open(locator)
-        if isinstance(opened, Path):
-            return opened.read_bytes()
-        with opened:
-            return opened.read()
+        with source.open(locator) as file:
+            return file.read()
     except OSError as error:
         raise _not_there(locator, error.strerror or str(error)) from error
 
@@ -146,13 +143,10 @@ def _cut(source: AudioSource, locator: str, start: float | None, end: float | No
     from pipeline.audio.decode import AudioError, decode
 
     try:
-        waveform, rate = decode(
-            source.open(locator),
-            start=start,
-            end=end,
-            max_seconds=CUT_SECONDS,
-            deadline_seconds=CUT_SECONDS,
-        )
+        with source.open(locator) as recording:
+            waveform, rate = decode(
+                recording, start=start, end=end, max_seconds=CUT_SECONDS, deadline_seconds=CUT_SECONDS
+            )
     except (OSError, AudioError) as error:
         raise _not_there(locator, str(error)) from error
     file = io.BytesIO()

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.audio.decode import AudioError, decode
+from pipeline.audio.decode import AudioError, decode, open_audio
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
@@ -119,8 +119,8 @@ class DatasetTab:
         if self._source is None:
             settings = CorpusSettings(**self.dataset.settings["corpus"])
             self._source = open_corpus(settings).source
-        opened = self._source.open(locator)
-        waveform, rate = decode(opened, max_seconds=MOST_SECONDS, deadline_seconds=DEADLINE)
+        with open_audio(self._source, locator) as recording:
+            waveform, rate = decode(recording, max_seconds=MOST_SECONDS, deadline_seconds=DEADLINE)
         return waveform.numpy(), rate
 
 

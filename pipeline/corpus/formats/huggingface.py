@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipeline.audio.source import open_file
 from pipeline.config import CorpusSettings
 from pipeline.corpus.audio_index import nfc
 from pipeline.corpus.entry import Corpus, Entry, Malformed, is_writable
@@ -51,20 +52,23 @@ class DatasetSource:
         A dataset's own files are rewritten whenever it is saved or fetched again, so their times say
         nothing.
         """
-        audio = self.open(locator)
-        if isinstance(audio, Path):
-            status = audio.stat()
-            return status.st_size, status.st_mtime_ns
-        content = audio.read()
-        return len(content), zlib.crc32(content)
+        audio = self._audio(locator)
+        if isinstance(audio, bytes):
+            return len(audio), zlib.crc32(audio)
+        status = audio.stat()
+        return status.st_size, status.st_mtime_ns
 
-    def open(self, locator: str) -> Path | BinaryIO:
+    def open(self, locator: str) -> BinaryIO:
         """Open the bytes in the dataset, else the file that it names; FileNotFoundError if it has neither."""
+        audio = self._audio(locator)
+        return io.BytesIO(audio) if isinstance(audio, bytes) else open_file(audio)
+
+    def _audio(self, locator: str) -> bytes | Path:
         audio = self._rows[int(locator.rpartition("/")[2])][self.column] or {}
-        if audio.get("bytes"):
-            return io.BytesIO(audio["bytes"])
-        if audio.get("path"):
-            return Path(audio["path"])
+        if content := audio.get("bytes"):
+            return bytes(content)
+        if path := audio.get("path"):
+            return Path(path)
         raise FileNotFoundError(f"row {locator} of {self.name} has no audio")
 
 

@@ -15,10 +15,9 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, BinaryIO
 
-from pipeline.audio.source import AudioSource, FileSlice
+from pipeline.audio.source import AudioSource
 from pipeline.config import CorpusSettings
 from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
 from pipeline.corpus.entry import Corpus, Entry, Malformed
@@ -49,7 +48,7 @@ class ParquetSource:
         """Return the stat of the whole Parquet file: a row's own size would cost reading its row group."""
         return self.files.stat(locator.rpartition("#")[0])
 
-    def open(self, locator: str) -> Path | BinaryIO:
+    def open(self, locator: str) -> BinaryIO:
         """Open the bytes in the row, else the file that it names; FileNotFoundError if it has neither."""
         file, _, row = locator.rpartition("#")
         value = self._groups.value(file, int(row))
@@ -103,11 +102,11 @@ def open_parquet(files: AudioSource, path: str) -> Any:
     import pyarrow
     import pyarrow.parquet
 
-    span = FileSlice.of(files.open(path), path)
+    file = files.open(path)
     try:
-        return pyarrow.parquet.ParquetFile(pyarrow.PythonFile(span, mode="r"))
+        return pyarrow.parquet.ParquetFile(pyarrow.PythonFile(file, mode="r"))
     except pyarrow.ArrowException as error:
-        span.close()
+        file.close()
         raise UsageError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
 
 

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pipeline.audio.source import AudioSource, FileSlice
 from pipeline.config import CorpusSettings
@@ -45,7 +45,7 @@ class TarSource:
     def open(self, locator: str) -> BinaryIO:
         """See `AudioSource.open`."""
         tar, name, offset, size = parse(locator)
-        return FileSlice.of(self.tars.open(tar), name, offset, size)
+        return cast(BinaryIO, FileSlice(self.tars.open(tar), name, offset, size))
 
 
 def parse(locator: str) -> tuple[str, str, int, int]:
@@ -82,7 +82,7 @@ def entries(
 ) -> Iterator[Entry | Malformed]:
     """Yield the entries of all tars, in the order of `paths` and of their members."""
     for path in paths:
-        with FileSlice.of(tars.open(path), path) as file:
+        with tars.open(path) as file:
             yield from _of_tar(file, path, settings, unnamed)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.audio.decode import decode, resample
+from pipeline.audio.decode import decode, open_audio, resample
 from pipeline.audio.source import AudioSource
 from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.reader import Dataset
@@ -108,11 +108,12 @@ class Recordings:
 
         Raises AudioError.
         """
-        waveform, rate = decode(
-            self.source.open(row.audio),
-            start=row.start,
-            end=row.end,
-            max_seconds=self.max_seconds,
-            deadline_seconds=self.deadline_seconds,
-        )
+        with open_audio(self.source, row.audio) as recording:
+            waveform, rate = decode(
+                recording,
+                start=row.start,
+                end=row.end,
+                max_seconds=self.max_seconds,
+                deadline_seconds=self.deadline_seconds,
+            )
         return waveform.numpy(), rate, resample(waveform, rate, self.sample_rate).numpy()
