@@ -2,9 +2,10 @@
 
     make env                                                   # the extra `validate` measures the models
     .venv/bin/python tools/train_sample_models.py codec        # writes data/sample/codec
+    .venv/bin/python tools/train_sample_models.py decoder      # the codec's decoder, against an adversary
     .venv/bin/python tools/train_sample_models.py llasa        # writes data/sample/llasa, after the codec
     .venv/bin/python tools/train_sample_models.py score        # writes data/sample/scores.json, after both
-    make sample-models                                         # the three, one after the other
+    make sample-models                                         # all four, one after the other
 
 The recordings come from two Debian packages (`apt-get download`: no root, nothing installed), Whisper
 tiny.en from a Python package. All of it lands in build/, and a run that was stopped goes on from its last
@@ -16,10 +17,21 @@ import json
 from pathlib import Path
 
 import torch
-from sample_models import codec, codec_training, crops, llasa_data, llasa_training, prompts, publishing
+from sample_models import (
+    codec,
+    codec_training,
+    crops,
+    decoder_training,
+    llasa_data,
+    llasa_training,
+    prompts,
+    publishing,
+)
+from transformers import Xcodec2Model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CODEC_STEPS = 3500
+DECODER_STEPS = 5000
 LLASA_STEPS = 800
 
 
@@ -32,6 +44,18 @@ def train_codec(arguments: argparse.Namespace) -> None:
     trained = codec_training.train(source, run, arguments.build, arguments.device)
     publishing.save_codec(trained.model.cpu(), extractor, arguments.output / "codec")
     publishing.save_held_out(held_out[: prompts.SHIPPED], arguments.output / "heldout")
+
+
+def train_decoder(arguments: argparse.Namespace) -> None:
+    """The decoder of the stored codec, against an adversary; its codes stay what they are."""
+    training, _ = prompts.split(prompts.load(prompts.fetch(arguments.build)))
+    extractor, trained = codec.feature_extractor(), codec.TrainableCodec()
+    stored = Xcodec2Model.from_pretrained(arguments.output / "codec", dtype=torch.float32)
+    trained.model.load_state_dict(stored.state_dict())
+    run = decoder_training.DecoderRun(steps=arguments.steps or DECODER_STEPS, seed=arguments.seed)
+    source = decoder_training.encoded(trained.eval(), training, extractor)
+    trained = decoder_training.train(trained, source, run, arguments.build)
+    publishing.save_codec(trained.model, extractor, arguments.output / "codec")
 
 
 def train_llasa(arguments: argparse.Namespace) -> None:
@@ -59,7 +83,7 @@ def score(arguments: argparse.Namespace) -> None:
     print(text)
 
 
-STAGES = {"codec": train_codec, "llasa": train_llasa, "score": score}
+STAGES = {"codec": train_codec, "decoder": train_decoder, "llasa": train_llasa, "score": score}
 
 
 def main() -> None:
@@ -69,7 +93,9 @@ def main() -> None:
     parser.add_argument("stage", nargs="?", default="all", choices=[*STAGES, "all"], help="one stage, or all")
     parser.add_argument("--build", type=Path, default=REPOSITORY / "build" / "sample-models", metavar="DIR")
     parser.add_argument("--output", type=Path, default=REPOSITORY / "data" / "sample", metavar="DIR")
-    parser.add_argument("--steps", type=int, help=f"codec: {CODEC_STEPS}; llasa: {LLASA_STEPS}")
+    parser.add_argument(
+        "--steps", type=int, help=f"codec: {CODEC_STEPS}; decoder: {DECODER_STEPS}; llasa: {LLASA_STEPS}"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, help="threads that PyTorch uses on a CPU (its own choice)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

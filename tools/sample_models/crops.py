@@ -41,6 +41,14 @@ def prepare(waveform: np.ndarray, extractor: Xcodec2FeatureExtractor) -> tuple[T
     return inputs["input_values"][0, 0, : len(features) * HOP], features
 
 
+def varied(waveform: np.ndarray, speed: float, shift: int) -> np.ndarray:
+    """The clip at another speed, `shift` samples of silence before it."""
+    if speed != 1.0:
+        resampled = torchaudio.functional.resample(torch.from_numpy(waveform), round(100 * speed), 100)
+        waveform = resampled.numpy()
+    return np.pad(waveform, (shift, 0))
+
+
 def stream(prompts: list[Prompt], extractor: Xcodec2FeatureExtractor) -> Stream:
     """Every variant of every prompt, end to end.
 
@@ -49,10 +57,7 @@ def stream(prompts: list[Prompt], extractor: Xcodec2FeatureExtractor) -> Stream:
     waveforms, features = [], []
     for speed, shift in VARIANTS:
         for prompt in prompts:
-            waveform = torch.from_numpy(prompt.waveform)
-            if speed != 1.0:
-                waveform = torchaudio.functional.resample(waveform, round(100 * speed), 100)
-            padded, pairs = prepare(np.pad(waveform.numpy(), (shift, 0)), extractor)
+            padded, pairs = prepare(varied(prompt.waveform, speed, shift), extractor)
             waveforms.append(padded)
             features.append(pairs)
     return Stream(torch.cat(waveforms), torch.cat(features))
