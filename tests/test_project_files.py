@@ -1,6 +1,7 @@
 """The files around the code: container, workflows, hooks, citation."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -85,3 +86,10 @@ def test_the_changelog_begins_with_the_version_of_the_project():
     lines = (ROOT / "CHANGELOG.md").read_text().splitlines()
     newest = next(line for line in lines if line.startswith("## "))
     assert newest.split()[1] == PROJECT["version"]
+
+
+def test_every_file_that_contributing_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:pipeline|tests|data)/[\w./]+)`", text))
+    assert len(named) > 8
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
