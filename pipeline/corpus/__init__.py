@@ -3,7 +3,7 @@
 Nothing is opened, limited or counted here: planning does that.
 """
 
-from pipeline.corpus.entry import Corpus
+from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.registry import CHOICES, open_corpus
 
 __all__ = ["CHOICES", "Corpus", "open_corpus"]

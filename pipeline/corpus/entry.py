@@ -1,17 +1,11 @@
-"""What a transcript states (`Entry`, `Malformed`), and what a corpus is.
-
-Formats make entries; `pairing.py`, `embedded.py` and `huggingface.py` find their audio.
-"""
+"""What a transcript states: entries (`Entry`), entries that cannot be read, audio without a text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
 
-from pipeline.audio.source import AudioSource
-from pipeline.utterance import Reason, Rejection, Utterance
+from pipeline.utterance import Reason, Rejection
 
 
 class Scope(Enum):
@@ -28,7 +22,7 @@ class Entry:
 
     `where` is its position, `file:line`. `audio` is a name, path or id as the transcript has it; `near`
     is the transcript's folder as `AudioIndex.near` gives it. `id` is None if the transcript has none of
-    its own.
+    its own; `prefix` goes before the id that its audio's name gives it then.
     """
 
     where: str
@@ -41,51 +35,33 @@ class Entry:
     end: float | None = None  # seconds
     near: str | None = None
     scope: Scope = Scope.ANYWHERE
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An entry that cannot be read: its position, `file:line`, and why, as the end of a sentence."""
+    """An entry that cannot be read: its position, `file:line`, and why, as the end of a sentence.
+
+    Its id is the position, where nothing better could be read.
+    """
 
     where: str
     why: str
+    id: str | None = None
+    audio: str = ""
 
     def rejection(self) -> Rejection:
-        """Return a Rejection whose id is the position: nothing better could be read."""
-        return Rejection(self.where, "", Reason.MALFORMED_TRANSCRIPT, f"{self.where}: {self.why}")
+        """Return it as a Rejection."""
+        return Rejection(
+            self.id or self.where, self.audio, Reason.MALFORMED_TRANSCRIPT, f"{self.where}: {self.why}"
+        )
 
 
-class Corpus(Protocol):
-    """Recordings with their texts, in one of the formats that `registry.py` lists."""
+@dataclass(frozen=True, slots=True)
+class Textless:
+    """Audio that was met without a text, by its locator."""
 
-    @property
-    def kind(self) -> str:
-        """The form's name, as `--transcripts` takes it."""
-        ...
-
-    @property
-    def source(self) -> AudioSource:
-        """Opens what `Utterance.audio` names; can be pickled."""
-        ...
-
-    def utterances(self) -> Iterator[Utterance | Rejection]:
-        """Stream every entry of the transcripts, in an order that depends on the files alone."""
-        ...
-
-    def audio_without_text(self) -> Iterable[str]:
-        """Return locators that no entry named; complete once `utterances()` is exhausted."""
-        ...
+    audio: str
 
 
-def is_writable(*texts: str | None) -> bool:
-    """Return whether all strings are valid Unicode.
-
-    JSON can hold half a surrogate pair, which no output can.
-    """
-    try:
-        for text in texts:
-            if text is not None:
-                text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+Item = Entry | Malformed | Textless  # what a format's reader yields

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus.entry import Entry, Malformed
@@ -25,6 +25,7 @@ NAMES = {
     "offset": ("offset",),
     "duration": ("duration",),
 }
+HERE = "audio in this file"  # the name under which a row has the locator of audio that lies beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,14 @@ class Fields:
             usual = (by_lower[name] for name in NAMES[part] if name in by_lower)
             chosen[part] = exact.get(wanted) if wanted else next(usual, None)
         return cls(**chosen)
+
+    @property
+    def whole(self) -> Fields:
+        """The same for rows that hold their audio: its locator, under `HERE`, is their id if they have none.
+
+        Times are left out: such audio is cut already, and they tell where it came from.
+        """
+        return replace(self, audio=HERE, id=self.id or HERE, start=None, end=None, offset=None, duration=None)
 
     @property
     def suffice(self) -> bool:

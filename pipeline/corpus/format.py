@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.audio.remote_source import source_of
 from pipeline.audio.source import AudioSource
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex, scan
-from pipeline.corpus.entry import Corpus
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Item
 from pipeline.errors import UsageError
 from pipeline.runtime import find_file
 from pipeline.storage.paths import is_url, resolve_path, store_errors
@@ -30,6 +32,7 @@ class CorpusProbe:
 
     settings: CorpusSettings
     take_usual: bool = True  # transcripts by a usual name in the audio folder, where no text is given
+    _heads: dict[Path, list[str]] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def folder(self) -> Path | None:
@@ -61,10 +64,11 @@ class CorpusProbe:
         """The folder to look for transcripts in, unless they are one file."""
         return self.folder if self.text is None else self.text if self.text.is_dir() else None
 
-    @cached_property
-    def head(self) -> list[str]:
-        """First lines of the transcript file; empty without one."""
-        return [] if self.text_file is None else lines.head(self.text_file)
+    def head(self, path: Path) -> list[str]:
+        """Return the first lines of a transcript file, for recognition."""
+        if path not in self._heads:
+            self._heads[path] = lines.head(path)
+        return self._heads[path]
 
     @cached_property
     def index(self) -> AudioIndex:
@@ -89,24 +93,73 @@ class CorpusProbe:
             )
         return self.folder
 
-    def transcript_file(self, form: str) -> Path:
-        """Return the file. Raises UsageError if there is none, since the format `form` needs one."""
-        if self.text_file is None:
-            where = (
-                f"{self.text} is a folder" if self.text else f"{self.settings.audio} has none by a usual name"
-            )
-            raise UsageError(f"--transcripts {form} reads one transcript file, and {where}; name the file")
-        return self.text_file
+    def corpus(self, kind: str, read: Callable[[], Iterator[Item]]) -> Corpus:
+        """Return a corpus whose entries name files of the audio folder."""
+        return Corpus(kind, self.index.source, read, self.settings.language, self.index)
+
+
+class Format(Protocol):
+    """A corpus format: its name for `--transcripts`, how it is recognised, and how it is opened."""
+
+    @property
+    def name(self) -> str:
+        """Its name for `--transcripts`."""
+        ...
+
+    @property
+    def known_by(self) -> str:
+        """What it is recognised by, for the error that nothing fits."""
+        ...
+
+    def fits(self, given: CorpusProbe) -> bool:
+        """Return whether what is given is such a corpus."""
+        ...
+
+    def open(self, given: CorpusProbe) -> Corpus:
+        """Open it. Raises UsageError if it is no such corpus."""
+        ...
 
 
 @dataclass(frozen=True)
-class Format:
-    """A corpus format: its name for `--transcripts`, how it is recognised, and how it is opened."""
+class FolderFormat:
+    """A format that is a layout of folders. See `Format`."""
 
     name: str
-    known_by: str  # for the error that nothing fits
+    known_by: str
     fits: Callable[[CorpusProbe], bool]
     open: Callable[[CorpusProbe], Corpus]
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """A format that is one transcript file over a folder of audio. See `Format`.
+
+    `matches` looks at the file's first lines, `entries` reads it. Both take the file and the folder's probe.
+    """
+
+    name: str
+    known_by: str
+    matches: Callable[[Path, CorpusProbe], bool]
+    entries: Callable[[Path, CorpusProbe], Iterator[Item]]
+
+    def fits(self, given: CorpusProbe) -> bool:
+        """See `Format.fits`."""
+        path = given.text_file
+        return path is not None and given.folder is not None and self.matches(path, given)
+
+    def open(self, given: CorpusProbe) -> Corpus:
+        """See `Format.open`."""
+        path = given.text_file
+        if path is None:
+            where = (
+                f"{given.text} is a folder"
+                if given.text
+                else f"{given.settings.audio} has none by a usual name"
+            )
+            raise UsageError(
+                f"--transcripts {self.name} reads one transcript file, and {where}; name the file"
+            )
+        return given.corpus(self.name, lambda: self.entries(path, given))
 
 
 def _here_or_shipped(name: str) -> str:

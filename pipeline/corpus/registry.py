@@ -6,7 +6,7 @@ To add one: a module with a `FORMAT`, and its row here.
 from __future__ import annotations
 
 from pipeline.config import CorpusSettings
-from pipeline.corpus.entry import Corpus
+from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import (
     columns,
@@ -17,9 +17,9 @@ from pipeline.corpus.formats import (
     lhotse,
     ljspeech,
     parquet,
-    per_folder,
     segments,
     sidecar,
+    tree,
     webdataset,
 )
 from pipeline.errors import UsageError
@@ -28,7 +28,7 @@ FORMATS: dict[str, Format] = {  # in the order in which they are tried: the more
     module.FORMAT.name: module.FORMAT
     for module in (
         *(parquet, huggingface, webdataset, kaldi, lhotse, segments),
-        *(jsonl, csv, ljspeech, columns, per_folder, sidecar),
+        *(jsonl, csv, ljspeech, columns, tree, sidecar),
     )
 }
 IN_FOLDERS = ("kaldi", "tree", "sidecar", "segments")  # forms whose transcripts are not one file
@@ -45,6 +45,8 @@ def open_corpus(settings: CorpusSettings) -> Corpus:
         raise UsageError("no audio: give a folder of recordings, or a Hugging Face dataset")
     if settings.transcripts not in CHOICES:
         raise UsageError(f"--transcripts {settings.transcripts} is none of {', '.join(CHOICES)}")
+    if settings.file_index == settings.text_index:
+        raise UsageError(f"file_index and text_index are both {settings.text_index}; they are two columns")
     if settings.transcripts != "auto":
         return FORMATS[settings.transcripts].open(
             CorpusProbe(settings, settings.transcripts not in IN_FOLDERS)

@@ -14,11 +14,9 @@ from typing import Any
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import AudioIndex
-from pipeline.corpus.entry import Corpus, Entry, Malformed
+from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import CorpusProbe, Format
-from pipeline.corpus.pairing import FolderCorpus
+from pipeline.corpus.format import CorpusProbe, FileFormat
 from pipeline.errors import UsageError
 
 DELIMITERS = ("\t", ",", ";", "|")
@@ -33,23 +31,20 @@ def delimiter_of(header: str, settings: CorpusSettings) -> str | None:
     return None
 
 
-def header_of(path: Path, settings: CorpusSettings) -> tuple[str, list[str]]:
-    """Return the delimiter and the column names. Raises UsageError if they name no text or no audio."""
-    header = next(iter(lines.head(path)), "")
-    delimiter = delimiter_of(header, settings)
+def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
+    """Yield the entries, located by their last line.
+
+    Raises UsageError if the header names no text or no audio.
+    """
+    header = next(iter(given.head(path)), "")
+    delimiter = delimiter_of(header, given.settings)
     if delimiter is None:
         raise UsageError(
             f"{path} begins with {header!r}, which names no text and audio columns that are known; "
             "set corpus.text_column and corpus.audio_column"
         )
-    return delimiter, _names(header, delimiter)
-
-
-def entries(path: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator[Entry | Malformed]:
-    """Yield the entries, located by their last line. Raises UsageError as `header_of` does."""
-    near = index.near(path.parent)
-    delimiter, names = header_of(path, settings)
-    fields = Fields.choose(names, settings)
+    names = _names(header, delimiter)
+    fields, near = Fields.choose(names, given.settings), given.index.near(path.parent)
     for where, row in islice(_rows(path, delimiter), 1, None):
         if isinstance(row, Malformed):
             yield row
@@ -100,20 +95,8 @@ def _names(header: str, delimiter: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([header], **_dialect(delimiter)), [])]
 
 
-def _fits(given: CorpusProbe) -> bool:
-    return (
-        given.folder is not None
-        and bool(given.head)
-        and delimiter_of(given.head[0], given.settings) is not None
-    )
+def _matches(path: Path, given: CorpusProbe) -> bool:
+    return any(delimiter_of(line, given.settings) for line in given.head(path)[:1])
 
 
-def _open(given: CorpusProbe) -> Corpus:
-    path = given.transcript_file("csv")
-    header_of(path, given.settings)
-    return FolderCorpus(
-        "csv", given.index, lambda: entries(path, given.settings, given.index), given.settings.language
-    )
-
-
-FORMAT = Format("csv", "CSV or TSV with a header such as path, sentence", _fits, _open)
+FORMAT = FileFormat("csv", "CSV or TSV with a header such as path, sentence", _matches, entries)

@@ -10,21 +10,19 @@ from __future__ import annotations
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.audio.source import open_file
 from pipeline.config import CorpusSettings
-from pipeline.corpus.audio_index import nfc
-from pipeline.corpus.entry import Corpus, Entry, Malformed, is_writable
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import CorpusProbe, Format
-from pipeline.corpus.pairing import milliseconds
+from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.errors import UsageError
-from pipeline.utterance import Rejection, Utterance
 
 SAVED = ("dataset_info.json", "dataset_dict.json")  # what save_to_disk writes
 STORED = ("*.parquet", "data/*.parquet", "*/*.parquet", "*.arrow")  # what load_dataset finds in a folder
@@ -72,47 +70,12 @@ class DatasetSource:
         raise FileNotFoundError(f"row {locator} of {self.name} has no audio")
 
 
-@dataclass
-class DatasetCorpus:
-    """Rows of a dataset. See `entry.Corpus`."""
-
-    source: DatasetSource
-    fields: Fields
-    language: str | None = None
-    kind: str = "huggingface"
-
-    def utterances(self) -> Iterator[Utterance | Rejection]:
-        """See `entry.Corpus.utterances`. Reads no audio."""
-        rows = open_dataset(self.source.name, self.source.split).remove_columns([self.source.column])
-        for number, row in enumerate(rows):
-            locator = f"{self.source.split}/{number}"
-            where = f"{self.source.name}:{locator}"
-            entry = self.fields.entry({**row, self.source.column: locator}, where)
-            yield self._malformed(entry, locator) or self._utterance(entry, locator)
-
-    def audio_without_text(self) -> Iterable[str]:
-        """Return nothing: a row's audio has the row's text."""
-        return ()
-
-    def _malformed(self, entry: Entry | Malformed, locator: str) -> Rejection | None:
-        if isinstance(entry, Entry):
-            if is_writable(entry.id, entry.text, entry.speaker, entry.language):
-                return None
-            entry = Malformed(entry.where, "holds half a surrogate pair, which is not a character")
-        return Rejection(locator, locator, entry.rejection().reason, entry.rejection().detail)
-
-    def _utterance(self, entry: Entry | Malformed, locator: str) -> Utterance:
-        assert isinstance(entry, Entry)
-        times = "" if entry.start is None else f"-{milliseconds(entry.start)}-{milliseconds(entry.end)}"
-        return Utterance(
-            id=nfc(entry.id) if entry.id else locator + times,
-            audio=locator,
-            text=entry.text.strip(),
-            speaker=entry.speaker,
-            language=entry.language or self.language,
-            start=entry.start,
-            end=entry.end,
-        )
+def entries(source: DatasetSource, fields: Fields) -> Iterator[Entry | Malformed]:
+    """Yield the entries of all rows. Reads no audio."""
+    for number, row in enumerate(open_dataset(source.name, source.split).remove_columns([source.column])):
+        locator = f"{source.split}/{number}"
+        entry = fields.entry({**row, source.column: locator}, f"{source.name}:{locator}")
+        yield replace(entry, id=locator, audio=locator) if isinstance(entry, Malformed) else entry
 
 
 def open_dataset(name: str, split: str) -> Any:
@@ -155,7 +118,7 @@ def choose(rows: Any, name: str, settings: CorpusSettings) -> Fields:
     others = Fields.choose((column for column in rows.column_names if column not in audio), settings)
     if others.text is None:
         raise UsageError(f"{name} has the columns {', '.join(rows.column_names)}; set corpus.text_column")
-    return Fields(**{**{part: getattr(others, part) for part in Fields.__slots__}, "audio": wanted})
+    return replace(others, audio=wanted)
 
 
 def _fits(given: CorpusProbe) -> bool:
@@ -174,7 +137,7 @@ def _open(given: CorpusProbe) -> Corpus:
     fields = choose(open_dataset(name, settings.hf_split), name, settings)
     assert fields.audio is not None
     source = DatasetSource(name, settings.hf_split, fields.audio)
-    return DatasetCorpus(source, fields, settings.language)
+    return Corpus("huggingface", source, lambda: entries(source, fields), settings.language)
 
 
-FORMAT = Format("huggingface", "a dataset with an Audio column: a folder, or an id on the Hub", _fits, _open)
+FORMAT = FolderFormat("huggingface", "a folder or Hub id of a dataset with an Audio column", _fits, _open)

@@ -6,21 +6,18 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import AudioIndex
-from pipeline.corpus.entry import Corpus, Entry, Malformed
+from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import CorpusProbe, Format
-from pipeline.corpus.pairing import FolderCorpus
+from pipeline.corpus.format import CorpusProbe, FileFormat
 
 
-def entries(path: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator[Entry | Malformed]:
+def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries. Objects may differ in their keys.
 
     A path counts from the file's folder or the root.
     """
-    near = index.near(path.parent)
+    near = given.index.near(path.parent)
     chosen: dict[tuple[str, ...], Fields] = {}
     for where, line in lines.read_lines(path):
         row = line if isinstance(line, Malformed) else parse(line, where)
@@ -29,7 +26,7 @@ def entries(path: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator
             continue
         keys = tuple(row)
         if keys not in chosen:
-            chosen[keys] = Fields.choose(keys, settings)
+            chosen[keys] = Fields.choose(keys, given.settings)
         yield chosen[keys].entry(row, where, near)
 
 
@@ -44,16 +41,9 @@ def parse(text: str, where: str) -> dict[str, object] | Malformed:
     )
 
 
-def _fits(given: CorpusProbe) -> bool:
-    objects = sum(isinstance(parse(line, ""), dict) for line in given.head)
-    return given.folder is not None and objects * 2 > len(given.head)
+def _matches(path: Path, given: CorpusProbe) -> bool:
+    head = given.head(path)
+    return sum(isinstance(parse(line, ""), dict) for line in head) * 2 > len(head)
 
 
-def _open(given: CorpusProbe) -> Corpus:
-    path = given.transcript_file("jsonl")
-    return FolderCorpus(
-        "jsonl", given.index, lambda: entries(path, given.settings, given.index), given.settings.language
-    )
-
-
-FORMAT = Format("jsonl", "JSON lines with keys such as audio_filepath, text", _fits, _open)
+FORMAT = FileFormat("jsonl", "JSON lines with keys such as audio_filepath, text", _matches, entries)

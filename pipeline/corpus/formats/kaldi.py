@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex
-from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.format import CorpusProbe, Format
-from pipeline.corpus.pairing import FolderCorpus
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Entry, Malformed
+from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.errors import UsageError
 
 
@@ -98,7 +98,7 @@ def _open(given: CorpusProbe) -> Corpus:
     folder = folder_of(given)
     if folder is None:
         raise UsageError(f"there is no wav.scp with a text beside it in {given.text or given.settings.audio}")
-    return FolderCorpus("kaldi", given.index, lambda: entries(folder, given.index), given.settings.language)
+    return given.corpus("kaldi", lambda: entries(folder, given.index))
 
 
-FORMAT = Format("kaldi", "a folder with wav.scp and text", _fits, _open)
+FORMAT = FolderFormat("kaldi", "a folder with wav.scp and text", _fits, _open)

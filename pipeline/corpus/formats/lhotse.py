@@ -13,10 +13,10 @@ from typing import Any
 
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex, scan
-from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.format import CorpusProbe, Format
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Entry, Malformed
+from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
-from pipeline.corpus.pairing import FolderCorpus
 from pipeline.errors import UsageError
 
 ENDINGS = (".jsonl", ".jsonl.gz")
@@ -140,7 +140,7 @@ def _fits(given: CorpusProbe) -> bool:
     path = manifest_of(given)
     if path is None or given.folder is None:
         return False
-    first = next(iter(lines.head(path)), "")
+    first = next(iter(given.head(path)), "")
     row = jsonl.parse(first, "")
     return not isinstance(row, Malformed) and (is_cut(row) or is_supervision(row))
 
@@ -151,7 +151,7 @@ def _open(given: CorpusProbe) -> Corpus:
         raise UsageError(
             f"there is no {' or '.join(ENDINGS)} of cuts in {given.text or given.settings.audio}"
         )
-    return FolderCorpus("lhotse", given.index, lambda: entries(path, given.index), given.settings.language)
+    return given.corpus("lhotse", lambda: entries(path, given.index))
 
 
-FORMAT = Format("lhotse", "lhotse's cuts or supervisions, .jsonl or .jsonl.gz", _fits, _open)
+FORMAT = FolderFormat("lhotse", "lhotse's cuts or supervisions, .jsonl or .jsonl.gz", _fits, _open)

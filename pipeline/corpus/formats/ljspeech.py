@@ -9,15 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import AudioIndex
-from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.format import CorpusProbe, Format
-from pipeline.corpus.pairing import FolderCorpus
+from pipeline.corpus.entry import Entry, Malformed
+from pipeline.corpus.format import CorpusProbe, FileFormat
 
 
-def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
+def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries; the text is the written-out one if there is one."""
-    near = index.near(path.parent)
+    near = given.index.near(path.parent)
     for where, line in lines.read_lines(path):
         if isinstance(line, Malformed):
             yield line
@@ -29,14 +27,9 @@ def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
         yield Entry(where, columns[0], columns[-1] or columns[1], near=near)
 
 
-def _fits(given: CorpusProbe) -> bool:
-    threes = sum(line.count("|") == 2 for line in given.head)
-    return given.folder is not None and threes * 2 > len(given.head) and bool(given.index.locators)
+def _matches(path: Path, given: CorpusProbe) -> bool:
+    head = given.head(path)
+    return sum(line.count("|") == 2 for line in head) * 2 > len(head) and bool(given.index.locators)
 
 
-def _open(given: CorpusProbe) -> Corpus:
-    path = given.transcript_file("ljspeech")
-    return FolderCorpus("ljspeech", given.index, lambda: entries(path, given.index), given.settings.language)
-
-
-FORMAT = Format("ljspeech", "lines of id|text|normalised text", _fits, _open)
+FORMAT = FileFormat("ljspeech", "lines of id|text|normalised text", _matches, entries)

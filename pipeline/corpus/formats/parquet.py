@@ -19,10 +19,10 @@ from typing import Any, BinaryIO
 
 from pipeline.audio.source import AudioSource
 from pipeline.config import CorpusSettings
-from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
-from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.fields import NAMES, Fields
-from pipeline.corpus.format import CorpusProbe, Format
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Entry, Malformed
+from pipeline.corpus.fields import HERE, NAMES, Fields
+from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.errors import UsageError
 
 ENDINGS = (".parquet",)
@@ -133,7 +133,7 @@ def entries(
     for path in paths:
         with closing(open_parquet(files, path)) as opened:
             names = [name for name in opened.schema_arrow.names if name != column]
-            fields = whole(Fields.choose(names, settings))
+            fields = Fields.choose(names, settings).whole
             parts = (fields.text, fields.id, fields.speaker, fields.language)
             wanted = [name for name in parts if name in names]
             row = 0
@@ -191,12 +191,8 @@ def _open(given: CorpusProbe) -> Corpus:
         )
     if Fields.choose(schema.names, settings).text is None:
         raise UsageError(f"{paths[0]} has the columns {', '.join(schema.names)}; set corpus.text_column")
-    return EmbeddedCorpus(
-        "parquet",
-        ParquetSource(files, column),
-        lambda unnamed: entries(files, paths, column, settings),
-        settings.language,
-    )
+    source = ParquetSource(files, column)
+    return Corpus("parquet", source, lambda: entries(files, paths, column, settings), settings.language)
 
 
-FORMAT = Format("parquet", "Parquet files with a column of audio bytes", _fits, _open)
+FORMAT = FolderFormat("parquet", "Parquet files with a column of audio bytes", _fits, _open)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus.audio_index import AudioIndex, nfc, scan
-from pipeline.corpus.entry import Corpus, Entry, Malformed, Scope
-from pipeline.corpus.format import CorpusProbe, Format
-from pipeline.corpus.formats.subtitles import Segment, cues, has_segments, json_segments
-from pipeline.corpus.pairing import FolderCorpus
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Entry, Malformed, Scope
+from pipeline.corpus.format import CorpusProbe, FolderFormat
+from pipeline.corpus.formats.subtitles import cues, has_segments, json_segments
 from pipeline.errors import UsageError
 
 ENDINGS = (".json", ".srt", ".vtt")  # in order of preference: JSON has the finest times
@@ -31,19 +32,11 @@ def entries(pairs: list[Pair], root: Path, settings: CorpusSettings) -> Iterator
             if isinstance(segment, Malformed):
                 yield segment
                 continue
-            yield Entry(
-                where=segment.where,
-                audio=recording,
-                text=segment.text,
-                speaker=segment.speaker,
-                language=segment.language or language,
-                start=segment.start,
-                end=segment.end,
-                scope=Scope.EXACT,
-            )
+            stated = segment.language or language
+            yield replace(segment, audio=recording, language=stated, scope=Scope.EXACT)
 
 
-def _segments(path: Path, shown: str, settings: CorpusSettings) -> Iterator[Segment | Malformed]:
+def _segments(path: Path, shown: str, settings: CorpusSettings) -> Iterator[Entry | Malformed]:
     try:
         content = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -122,10 +115,9 @@ def _open(given: CorpusProbe) -> Corpus:
             f"{given.text or given.settings.audio}"
         )
     root = given.text_folder or pairs[0][0].parent
-    settings = given.settings
-    return FolderCorpus("segments", given.index, lambda: entries(pairs, root, settings), settings.language)
+    return given.corpus("segments", lambda: entries(pairs, root, given.settings))
 
 
-FORMAT = Format(
+FORMAT = FolderFormat(
     "segments", f"a time-stamped transcript ({', '.join(ENDINGS)}) of each recording", _fits, _open
 )

@@ -6,18 +6,18 @@ it beside each MP3. An id is the path without ending.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus.audio_index import AudioIndex, nfc, scan
-from pipeline.corpus.entry import Corpus, Entry, Malformed, Scope
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Entry, Malformed, Scope
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import CorpusProbe, Format
+from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
-from pipeline.corpus.pairing import FolderCorpus
 from pipeline.corpus.speakers import speaker_of
 from pipeline.errors import UsageError
 
@@ -25,14 +25,15 @@ ENDINGS = (".normalized.txt", ".txt", ".lab", ".original.txt", ".json")  # the f
 LABEL_COLUMNS = 2  # an HTK label line begins with two times, in units of 100 ns
 
 
-def entries(root: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator[Entry | Malformed]:
+def entries(root: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield entries by folder and name. Text files in a folder without matching audio are none."""
+    index = given.index
     scope = scope_of(root, index)
     for _, group in groupby(_texts(root), key=lambda pair: pair[0].rpartition("/")[0]):
         texts = list(group)
         if any(index.find(name, scope=scope) for name, _ in texts):
             for name, path in texts:
-                entry = read(root / path, path, name, settings)
+                entry = read(root / path, path, name, given.settings)
                 yield replace(entry, scope=scope) if isinstance(entry, Entry) else entry
 
 
@@ -61,30 +62,20 @@ def _of_json(text: str, where: str, name: str, settings: CorpusSettings) -> Entr
     row = jsonl.parse(text, where)
     if isinstance(row, Malformed):
         return row
-    fields = Fields.choose(row, settings)
-    beside: dict[str, object] = {
-        **row,
-        "audio": name,
-        "id": name,
-    }  # the file's place says which audio it is for
-    chosen = {**{part: getattr(fields, part) for part in Fields.__slots__}, "audio": "audio", "id": "id"}
-    return Fields(**chosen).entry(beside, where)
+    fields = replace(Fields.choose(row, settings), audio="audio", id="id")
+    return fields.entry({**row, "audio": name, "id": name}, where)  # the file's place says what it is for
 
 
 def _texts(root: Path) -> Iterator[tuple[str, str]]:
     """Return audio paths without ending and the text that counts for each; sorted by folder, then name."""
     ranked = []
     for path in scan(root, ENDINGS):
-        ending = next(ending for ending in _longest_first(ENDINGS) if path.lower().endswith(ending))
+        ending = max((ending for ending in ENDINGS if path.lower().endswith(ending)), key=len)
         name = nfc(path[: -len(ending)])
         ranked.append((name.rpartition("/")[0], name, ENDINGS.index(ending), path))
     ranked.sort()
     for (_, name), group in groupby(ranked, key=lambda each: each[:2]):
         yield name, next(group)[3]
-
-
-def _longest_first(endings: Sequence[str]) -> list[str]:
-    return sorted(endings, key=len, reverse=True)
 
 
 def _is_label(line: str) -> bool:
@@ -101,14 +92,12 @@ def _fits(given: CorpusProbe) -> bool:
 
 
 def _open(given: CorpusProbe) -> Corpus:
-    root, settings = given.text_folder, given.settings
+    root = given.text_folder
     if root is None:
         raise UsageError(f"--transcripts sidecar reads a folder of text files, and {given.text} is a file")
-    return FolderCorpus(
-        "sidecar", given.index, lambda: entries(root, settings, given.index), settings.language
-    )
+    return given.corpus("sidecar", lambda: entries(root, given))
 
 
-FORMAT = Format(
+FORMAT = FolderFormat(
     "sidecar", f"a text ({', '.join(ENDINGS)}) of the same name for each audio file", _fits, _open
 )

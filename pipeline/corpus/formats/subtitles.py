@@ -1,4 +1,6 @@
-"""Time-stamped texts to segments: SRT, WebVTT, and the JSON of Whisper and its kin.
+"""Reads time-stamped texts: SRT, WebVTT, and the JSON of Whisper and its kin.
+
+An entry's recording is named by whoever pairs the files, `segments.py`.
 
 Sources: w3.org/TR/webvtt1, the SubRip program's files, `openai-whisper`'s and whisper.cpp's JSON.
 """
@@ -9,7 +11,7 @@ import html
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 from pipeline.config import CorpusSettings
@@ -22,19 +24,7 @@ VOICE = re.compile(r"<v(?:\.[^ >]*)? ([^>]+)>")  # WebVTT: who speaks
 MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")  # tags of both formats, and SSA's overrides
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A stretch of a recording, times in seconds, and what is said in it; `where` is `file:line`."""
-
-    where: str
-    start: float
-    end: float
-    text: str
-    speaker: str | None = None
-    language: str | None = None
-
-
-def cues(content: str, name: str) -> Iterator[Segment | Malformed]:
+def cues(content: str, name: str) -> Iterator[Entry | Malformed]:
     """Yield the cues of an SRT or WebVTT file, without notes, styles, numbers and markup."""
     lines = content.splitlines()
     position = 0
@@ -52,7 +42,7 @@ def cues(content: str, name: str) -> Iterator[Segment | Malformed]:
         yield _cue(line, body, where)
 
 
-def _cue(timing: str, body: list[str], where: str) -> Segment | Malformed:
+def _cue(timing: str, body: list[str], where: str) -> Entry | Malformed:
     match = TIMING.match(timing)
     if match is None:
         return Malformed(where, f"is no timing of a cue: {timing.strip()!r}")
@@ -62,7 +52,8 @@ def _cue(timing: str, body: list[str], where: str) -> Segment | Malformed:
     text = " ".join(body)
     voice = VOICE.search(text)
     plain = html.unescape(MARKUP.sub("", text))
-    return Segment(where, start, end, " ".join(plain.split()), voice[1].strip() if voice else None)
+    speaker = voice[1].strip() if voice else None
+    return Entry(where, "", " ".join(plain.split()), speaker=speaker, start=start, end=end)
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
@@ -70,7 +61,7 @@ def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None
     return whole + int((fraction or "0").ljust(3, "0")) / 1000
 
 
-def json_segments(content: str, name: str, settings: CorpusSettings) -> Iterator[Segment | Malformed]:
+def json_segments(content: str, name: str, settings: CorpusSettings) -> Iterator[Entry | Malformed]:
     """Yield the segments of a JSON file: a list of them, or an object with `segments` or `transcription`.
 
     Anything else is one Malformed.
@@ -121,16 +112,11 @@ def _with_seconds(row: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _segment(
     row: Mapping[str, Any], where: str, language: str | None, settings: CorpusSettings
-) -> Segment | Malformed:
+) -> Entry | Malformed:
     here = "this recording"
-    fields = Fields.choose(row, settings)
-    entry = Fields(
-        **{**{part: getattr(fields, part) for part in Fields.__slots__}, "audio": here, "id": None}
-    )
-    read = entry.entry({**row, here: here}, where)
+    read = replace(Fields.choose(row, settings), audio=here, id=None).entry({**row, here: here}, where)
     if not isinstance(read, Entry):
         return read
     if read.start is None or read.end is None:
         return Malformed(where, f"has {', '.join(map(str, row))}, but no start and end")
-    text = " ".join(read.text.split())
-    return Segment(where, read.start, read.end, text, read.speaker, read.language or language)
+    return replace(read, text=" ".join(read.text.split()), language=read.language or language)

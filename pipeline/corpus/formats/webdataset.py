@@ -18,10 +18,10 @@ from typing import BinaryIO, cast
 from pipeline.audio.source import AudioSource, FileSlice
 from pipeline.config import CorpusSettings
 from pipeline.corpus.audio_index import AUDIO_ENDINGS
-from pipeline.corpus.embedded import HERE, EmbeddedCorpus, whole
-from pipeline.corpus.entry import Corpus, Entry, Malformed
-from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import CorpusProbe, Format
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Entry, Item, Malformed, Textless
+from pipeline.corpus.fields import HERE, Fields
+from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
 from pipeline.errors import UsageError
 
@@ -77,26 +77,14 @@ class Member:
         return self.name[len(self.key) :].lower()
 
 
-def entries(
-    tars: AudioSource, paths: list[str], settings: CorpusSettings, unnamed: list[str]
-) -> Iterator[Entry | Malformed]:
+def entries(tars: AudioSource, paths: list[str], settings: CorpusSettings) -> Iterator[Item]:
     """Yield the entries of all tars, in the order of `paths` and of their members."""
     for path in paths:
+        faults: list[Malformed] = []
         with tars.open(path) as file:
-            yield from _of_tar(file, path, settings, unnamed)
-
-
-def _of_tar(
-    file: BinaryIO, path: str, settings: CorpusSettings, unnamed: list[str]
-) -> Iterator[Entry | Malformed]:
-    faults: list[Malformed] = []
-    for key, group in groupby(_members(file, path, faults), key=lambda member: member.key):
-        entry = _sample(path, key, list(group), settings)
-        if isinstance(entry, str):
-            unnamed.append(entry)
-        elif entry is not None:
-            yield entry
-    yield from faults
+            for key, group in groupby(_members(file, path, faults), key=lambda member: member.key):
+                yield from _sample(path, key, list(group), settings)
+        yield from faults
 
 
 def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Member]:
@@ -115,32 +103,34 @@ def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Mem
         faults.append(Malformed(f"{path}:{file.tell()}", f"is where the tar cannot be read on: {error}"))
 
 
-def _sample(
-    path: str, key: str, members: list[Member], settings: CorpusSettings
-) -> Entry | Malformed | str | None:
-    """Return what the members of one key are: an entry, the locator of audio without text, or nothing."""
+def _sample(path: str, key: str, members: list[Member], settings: CorpusSettings) -> Iterator[Item]:
+    """Yield what the members of one key are: an entry, audio without text, or nothing."""
     by_ending = {member.ending: member for member in members}
     endings = AUDIO_ENDINGS if settings.ext is None else ("." + settings.ext.lower().lstrip("."),)
     audio = next((by_ending[ending] for ending in endings if ending in by_ending), None)
     text = next((by_ending[ending] for ending in TEXT_ENDINGS if ending in by_ending), None)
     locator = "" if audio is None else f"{path}!{audio.name}@{audio.offset}+{audio.size}"
     if text is None or text.text is None:
-        return locator or None
+        if locator:
+            yield Textless(locator)
+        return
     where, name = f"{path}:{text.name}", f"{path.removesuffix('.tar')}/{key}"
     try:
         content = text.text.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        return Malformed(where, f"byte {error.start + 1} is not UTF-8")
+        yield Malformed(where, f"byte {error.start + 1} is not UTF-8")
+        return
     if text.ending != ".json":
-        return Entry(where, locator, " ".join(content.split()), name)
+        yield Entry(where, locator, " ".join(content.split()), name)
+        return
     row = jsonl.parse(content, where)
-    return row if isinstance(row, Malformed) else _of_json(row, where, locator, name, settings)
+    yield row if isinstance(row, Malformed) else _of_json(row, where, locator, name, settings)
 
 
 def _of_json(
     row: dict[str, object], where: str, locator: str, name: str, settings: CorpusSettings
 ) -> Entry | Malformed:
-    fields = whole(Fields.choose(row, settings))
+    fields = Fields.choose(row, settings).whole
     found = fields.entry({**row, HERE: locator or where}, where)
     if isinstance(found, Malformed):
         return found
@@ -163,12 +153,7 @@ def _open(given: CorpusProbe) -> Corpus:
         raise UsageError(
             f"there is no .tar below {given.audio_folder()}; compressed ones must be unpacked first"
         )
-    return EmbeddedCorpus(
-        "webdataset",
-        TarSource(tars),
-        lambda unnamed: entries(tars, paths, settings, unnamed),
-        settings.language,
-    )
+    return Corpus("webdataset", TarSource(tars), lambda: entries(tars, paths, settings), settings.language)
 
 
-FORMAT = Format("webdataset", "tar shards of audio with .json or .txt", _fits, _open)
+FORMAT = FolderFormat("webdataset", "tar shards of audio with .json or .txt", _fits, _open)

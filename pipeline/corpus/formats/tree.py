@@ -10,27 +10,29 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.config import CorpusSettings
-from pipeline.corpus.audio_index import AudioIndex, nfc, scan
-from pipeline.corpus.entry import Corpus, Entry, Malformed, Scope
-from pipeline.corpus.format import CorpusProbe, Format
+from pipeline.corpus.audio_index import nfc, scan
+from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.entry import Entry, Malformed, Scope
+from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import columns
-from pipeline.corpus.pairing import FolderCorpus
 from pipeline.corpus.speakers import speaker_of
 from pipeline.errors import UsageError
 
 ENDINGS = ("transcript_utf8.txt", "transcripts_utf8.txt", ".trans.txt")  # JSUT, JVS, LibriSpeech
 
 
-def entries(root: Path, settings: CorpusSettings, index: AudioIndex) -> Iterator[Entry | Malformed]:
+def entries(root: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries of all files, a file at a time, in the order of their paths."""
     for path in scan(root, ENDINGS):
-        folder = nfc(path).rpartition("/")[0]
-        for entry in columns.entries(root / path, settings, index, prefix=folder + "/" if folder else ""):
-            if isinstance(entry, Entry):
-                speaker = speaker_of(entry.id or entry.audio)
-                entry = replace(entry, speaker=speaker, near=folder, scope=Scope.BELOW)
-            yield entry
+        folder, slash, _ = nfc(path).rpartition("/")
+        prefix = folder + slash
+        for entry in columns.entries(root / path, given):
+            where = prefix + entry.where
+            if isinstance(entry, Malformed):
+                yield replace(entry, where=where)
+                continue
+            speaker = speaker_of(prefix + given.index.without_ending(entry.audio))
+            yield replace(entry, where=where, prefix=prefix, speaker=speaker, near=folder, scope=Scope.BELOW)
 
 
 def _fits(given: CorpusProbe) -> bool:
@@ -41,10 +43,10 @@ def _fits(given: CorpusProbe) -> bool:
 
 
 def _open(given: CorpusProbe) -> Corpus:
-    root, settings = given.text_folder, given.settings
+    root = given.text_folder
     if root is None or not scan(root, ENDINGS):
         raise UsageError(f"there is no {' or '.join(ENDINGS)} below {root or given.text}")
-    return FolderCorpus("tree", given.index, lambda: entries(root, settings, given.index), settings.language)
+    return given.corpus("tree", lambda: entries(root, given))
 
 
-FORMAT = Format("tree", f"{', '.join(ENDINGS)} in sub-folders", _fits, _open)
+FORMAT = FolderFormat("tree", f"{', '.join(ENDINGS)} in sub-folders", _fits, _open)

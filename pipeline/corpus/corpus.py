@@ -1,0 +1,118 @@
+"""A corpus: the entries of its transcripts, paired with their audio, are utterances.
+
+The rule of ids: an id is made of the entry alone, never of what other entries or files there are. So it
+stays when the corpus grows, and a run that goes on finds its rows again.
+- An entry with an id of its own keeps it.
+- Otherwise the id is the audio's name as the transcript gives it, without ending: `LJ001-0001`, or `b/001`
+  where the transcript writes folders. An absolute path counts from the audio folder.
+- Transcripts spread over sub-folders give path-like ids (`jvs001/parallel100/VOICEACTRESS100_001`), since
+  names repeat there: `tree.py`, `sidecar.py`.
+- A part of a recording adds its times in milliseconds: `talk-00001230-00004560`.
+Two entries that come to the same id are duplicates, which the planner rejects.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pipeline.audio.source import AudioSource
+from pipeline.corpus.audio_index import AudioIndex, is_absolute, nfc
+from pipeline.corpus.entry import Entry, Item, Malformed, Textless
+from pipeline.utterance import Reason, Rejection, Utterance
+
+SHOWN = 3  # candidates that an ambiguous name's rejection lists
+
+
+@dataclass
+class Corpus:
+    """Recordings with their texts, in one of the formats that `registry.py` lists.
+
+    `kind` is the format's name, as `--transcripts` takes it. `source` opens what `Utterance.audio` names and
+    can be pickled. `read` yields what the transcripts state. `index` finds the audio that an entry names;
+    without one an entry's audio is a locator of `source` already, or empty where there is none.
+    """
+
+    kind: str
+    source: AudioSource
+    read: Callable[[], Iterator[Item]]
+    language: str | None = None  # of entries that name none
+    index: AudioIndex | None = None
+    _named: set[str] = field(default_factory=set, init=False, repr=False)
+    _textless: list[str] = field(default_factory=list, init=False, repr=False)
+
+    def utterances(self) -> Iterator[Utterance | Rejection]:
+        """Stream every entry of the transcripts, in an order that depends on the files alone."""
+        self._named.clear()
+        self._textless.clear()
+        for item in self.read():
+            if isinstance(item, Textless):
+                self._textless.append(item.audio)
+            else:
+                yield item.rejection() if isinstance(item, Malformed) else self._utterance(item)
+
+    def audio_without_text(self) -> Iterable[str]:
+        """Return locators that no entry named; complete once `utterances()` is exhausted."""
+        if self.index is None:
+            return self._textless
+        unnamed = (locator for locator in self.index.locators if locator not in self._named)
+        return [*unnamed, *self.index.unnameable]
+
+    def _utterance(self, entry: Entry) -> Utterance | Rejection:
+        if not _is_writable(entry.id, entry.audio, entry.text, entry.speaker, entry.language):
+            return Malformed(entry.where, "holds half a surrogate pair, which is not a character").rejection()
+        found = self._locators(entry)
+        name = self._id(entry, found)
+        if not found:
+            fits = f"no audio file fits {entry.audio!r} below {self.index.root}" if self.index else ""
+            detail = f"{entry.where}: {fits or 'there is no audio for it'}"
+            return Rejection(name, entry.audio, Reason.MISSING_AUDIO, detail)
+        if len(found) > 1:
+            shown = ", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else "")
+            detail = f"{entry.where}: {entry.audio!r} fits {len(found)} files ({shown}); name the folder too"
+            return Rejection(name, entry.audio, Reason.MALFORMED_TRANSCRIPT, detail)
+        language = entry.language or self.language
+        return Utterance(name, found[0], entry.text.strip(), entry.speaker, language, entry.start, entry.end)
+
+    def _locators(self, entry: Entry) -> list[str]:
+        if self.index is None:
+            return [entry.audio] if entry.audio else []
+        found = self.index.find(entry.audio, entry.near, entry.scope)
+        self._named.update(found)
+        return found
+
+    def _id(self, entry: Entry, found: list[str]) -> str:
+        if entry.id is not None:
+            return nfc(entry.id.strip())
+        name = nfc(entry.audio.strip()).replace("\\", "/")
+        name = entry.prefix + name if not is_absolute(name) else nfc(found[0]) if len(found) == 1 else name
+        name = posixpath.normpath(name)
+        if self.index is not None:
+            name = self.index.without_ending(name)
+        name = name.lstrip("/") or entry.where
+        if entry.start is None:
+            return name
+        return f"{name}-{_milliseconds(entry.start)}-{_milliseconds(entry.end)}"
+
+
+def _milliseconds(seconds: float | None) -> str:
+    """Format seconds as eight digits of milliseconds, so that ids sort by time.
+
+    No limit is `end`.
+    """
+    return "end" if seconds is None else f"{round(seconds * 1000):08d}"
+
+
+def _is_writable(*texts: str | None) -> bool:
+    """Return whether all strings are valid Unicode.
+
+    JSON can hold half a surrogate pair, which no output can.
+    """
+    try:
+        for text in texts:
+            if text is not None:
+                text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
