@@ -12,7 +12,7 @@ import io
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO
@@ -79,7 +79,7 @@ class _RowGroups:
             return self._column_of(file, group)[row - bounds[group]].as_py()
 
     def _bounds_of(self, file: str) -> list[int]:
-        with closing(open_parquet(self._files, file)) as opened:
+        with open_parquet(self._files, file) as opened:
             bounds = [0]
             for group in range(opened.metadata.num_row_groups):
                 bounds.append(bounds[-1] + opened.metadata.row_group(group).num_rows)
@@ -89,7 +89,7 @@ class _RowGroups:
     def _column_of(self, file: str, group: int) -> Any:
         key = file, group
         if key not in self._held:
-            with closing(open_parquet(self._files, file)) as opened:
+            with open_parquet(self._files, file) as opened:
                 self._held[key] = opened.read_row_group(group, columns=[self._column]).column(self._column)
         self._held.move_to_end(key)
         while len(self._held) > 1 and sum(held.nbytes for held in self._held.values()) > CACHED_BYTES:
@@ -97,17 +97,18 @@ class _RowGroups:
         return self._held[key]
 
 
-def open_parquet(files: AudioSource, path: str) -> Any:
-    """Return an open `pyarrow.parquet.ParquetFile`. Raises UsageError if it is none."""
+@contextmanager
+def open_parquet(files: AudioSource, path: str) -> Iterator[Any]:
+    """Open a `pyarrow.parquet.ParquetFile`. Raises UsageError if it is none."""
     import pyarrow
     import pyarrow.parquet
 
-    file = files.open(path)
-    try:
-        return pyarrow.parquet.ParquetFile(pyarrow.PythonFile(file, mode="r"))
-    except pyarrow.ArrowException as error:
-        file.close()
-        raise UsageError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+    with files.open(path) as file:
+        try:
+            opened = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(file, mode="r"))
+        except pyarrow.ArrowException as error:
+            raise UsageError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
+        yield opened
 
 
 def audio_column(schema: Any, settings: CorpusSettings) -> str | None:
@@ -131,7 +132,7 @@ def entries(
 ) -> Iterator[Entry | Malformed]:
     """Yield the entries of all files, in the order of `paths`. Reads no audio."""
     for path in paths:
-        with closing(open_parquet(files, path)) as opened:
+        with open_parquet(files, path) as opened:
             names = [name for name in opened.schema_arrow.names if name != column]
             fields = Fields.choose(names, settings).whole
             parts = (fields.text, fields.id, fields.speaker, fields.language)
@@ -164,7 +165,7 @@ def split_of(path: str) -> str | None:
 
 
 def _schema(given: CorpusProbe, path: str) -> Any:
-    with closing(open_parquet(given.source, path)) as opened:
+    with open_parquet(given.source, path) as opened:
         return opened.schema_arrow
 
 
