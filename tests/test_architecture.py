@@ -15,7 +15,7 @@ FLOORS = (  # top to bottom: a file imports from its own room or from lower floo
     {"cli"},
     {"ui", "validate"},
     {"publish", "export"},
-    {"build"},
+    {"build", "segment"},
     {"loader", "llasa"},
     {"dataset"},
     {"codec", "llasa_format", "corpus", "recognise"},

@@ -50,7 +50,7 @@ def probe(file: Path | BinaryIO) -> Probe:
 
     A BinaryIO must be seekable, and stays open. Raises AudioError.
     """
-    with _opened(file) as decoder:
+    with open_recording(file) as decoder:
         return Probe(decoder.duration(), decoder.rate, decoder.channels)
 
 
@@ -71,7 +71,7 @@ def decode(
     import torch
 
     deadline = time.monotonic() + deadline_seconds
-    with _opened(file) as decoder:
+    with open_recording(file) as decoder:
         if decoder.rate not in RATES:
             raise AudioError(Reason.DECODE_FAILED, f"its header states a sample rate of {decoder.rate:,} Hz")
         first = round((start or 0.0) * decoder.rate)
@@ -100,7 +100,8 @@ def open_audio(source: AudioSource, locator: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _opened(file: Path | BinaryIO) -> Iterator[Decoder]:
+def open_recording(file: Path | BinaryIO) -> Iterator[Decoder]:
+    """Open a decoder on a complete recording. Raises AudioError."""
     with (
         _audio_errors(),
         open_file(file) if isinstance(file, Path) else nullcontext(file) as opened,
