@@ -8,19 +8,13 @@ import pytest
 import yaml
 from publish_helpers import CODEC, make_dataset, make_empty, row
 
-from pipeline.dataset.card import front_matter as card
 from pipeline.dataset.card.sections import shareable
-from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import OPTIONAL, SCHEMA
-from pipeline.dataset.stats import totals
+from pipeline.dataset.summary import write_summary as write_card
 
 datasets = pytest.importorskip("datasets")
 FORMS = ("jsonl", "arrow", "parquet")
 ROWS = [row(i) for i in range(10)]
-
-
-def write_card(dataset: Dataset) -> None:
-    card.write_card(dataset, totals(dataset.states()))
 
 
 def front_matter(root: Path) -> dict[str, Any]:

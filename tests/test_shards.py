@@ -3,7 +3,6 @@ import json
 import pyarrow as pa
 import pytest
 
-from pipeline.cli.status import verify
 from pipeline.config import Settings
 from pipeline.dataset import rows
 from pipeline.dataset.folder import clean, open_or_init
@@ -69,19 +68,6 @@ def test_a_failure_while_writing_leaves_the_shard_undone(dataset, monkeypatch):
         write_shard(dataset.files(0), table(1.0, 2.0), [], MARKS)
     assert dataset.files(0).read_state() is None
     assert list(dataset.root.rglob(".*.tmp")) == []
-
-
-def test_verification_names_changed_and_missing_files(dataset):
-    write_shard(dataset.files(0), table(1.0), [], MARKS)
-    write_shard(dataset.files(1), table(1.0), [], MARKS)
-    assert list(verify(dataset)) == []
-    data = dataset.files(0).data
-    data.write_bytes(data.read_bytes().replace(b"65535", b"65534"))
-    dataset.files(1).rejected.unlink()
-    assert list(verify(dataset)) == [
-        "data/train-00000.jsonl has changed",
-        "rejected/train-00001.jsonl is missing",
-    ]
 
 
 def test_totals_add_up_shards(dataset):

@@ -26,16 +26,16 @@ from pipeline.audio import remote_source
 from pipeline.audio.remote_source import Cache, RemoteSource
 from pipeline.build.create import create
 from pipeline.build.ranks import create_rank
-from pipeline.cli.status import verify
 from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
+from pipeline.dataset.summary import all_faults
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.storage import leases
 from pipeline.storage.claims import Rank, claimed, claimed_rank
 from pipeline.storage.files import replacing, write_text
 from pipeline.storage.leases import is_leased, leased
-from pipeline.storage.paths import local, resolve_path, store, texts
+from pipeline.storage.paths import contents, local, resolve_path, store
 
 pytest.importorskip("s3fs", reason="the extra `s3` is not installed")
 pytestmark = pytest.mark.filterwarnings(
@@ -105,7 +105,7 @@ def test_out_in_a_store_holds_the_bytes_of_one_on_disk(tmp_path, bucket, corpus,
     dataset = Dataset(str(there))
     assert [t.to_pylist() for t in dataset.tables()] == [t.to_pylist() for t in Dataset(here).tables()]
     assert list(dataset.rejections()) == list(Dataset(here).rejections())
-    assert list(verify(dataset)) == []
+    assert list(all_faults(dataset, dataset.root)) == []
     assert dataset.table(0, ["id"]).column_names == ["id"]
 
 
@@ -293,7 +293,7 @@ def test_an_object_is_complete_or_absent(bucket):
         raise KeyboardInterrupt
     assert not target.exists()
     write_text(target, "whole")
-    assert texts(bucket / "a", "*.txt") == ["whole"]
+    assert contents(bucket / "a", "*.txt") == {"b.txt": b"whole"}
     with local(target) as copy:
         assert copy.read_text() == "whole"
     assert not copy.exists()

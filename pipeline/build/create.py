@@ -5,7 +5,6 @@ Heavy imports wait until there is a shard to make: a finished dataset is reporte
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,11 +14,12 @@ from pipeline.build.plan import PlanSummary, plan, read_excluded
 from pipeline.config import Settings
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.dataset import rows
-from pipeline.dataset.card.front_matter import write_card
-from pipeline.dataset.folder import clean, open_or_init, unfinished
+from pipeline.dataset.folder import clean, mend, open_or_init, unfinished
 from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
+from pipeline.dataset.single_file import dataset_folder
 from pipeline.dataset.stats import in_words
+from pipeline.dataset.summary import finish
 from pipeline.errors import PipelineError, TooManyRejected
 from pipeline.progress import Progress
 from pipeline.storage.files import write_text
@@ -54,6 +54,7 @@ def make_plan(root: Path, settings: Settings, say: Say, *, retry_rejected: bool 
             retry_rejected=retry_rejected,
             progress=progress.counted,
         )
+    mend(dataset, manifest, say)
     unused = sorted(corpus.audio_without_text()) if settings.corpus.max_samples is None else []
     write_text(root / "manifest" / UNUSED, "".join(f"{name}\n" for name in unused))
     say(_planned(corpus.kind, summary, len(unused), root))
@@ -80,11 +81,12 @@ def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
     return "plan: " + "; ".join(parts)
 
 
-def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> Dataset:
-    """Make or finish the dataset in `root`, which the caller holds.
+def create(output: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> Dataset:
+    """Make or finish the dataset of `output`, a folder or a `NAME.jsonl`; the caller holds its folder.
 
     Raises TooManyRejected if the finished dataset lacks a larger share than `limits.max_reject_rate`.
     """
+    root = dataset_folder(output)
     planned = make_plan(root, settings, say, retry_rejected=retry_rejected)
     todo = unfinished(planned.dataset, planned.manifest, retry_rejected=retry_rejected)
     if todo:
@@ -95,22 +97,16 @@ def create(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = F
             raise PipelineError(
                 f"shard {left[0].shard} was taken back while it was made: run the same command again"
             )
-    elif (root / "stats.json").exists():
-        say("finished before: nothing to do")
-    close(planned.dataset, settings, changed=bool(todo))
+    made = finish(planned.dataset, output)
+    if not todo:
+        say("finished before: " + (f"made {' and '.join(made)} again" if made else "nothing to do"))
+    check_reject_rate(planned.dataset, settings)
     return planned.dataset
 
 
-def close(dataset: Dataset, settings: Settings, *, changed: bool = True) -> None:
-    """Write the card and statistics of a dataset whose shards are all done, unless they are up to date.
-
-    Raises as `create` does.
-    """
-    path = dataset.root / "stats.json"
+def check_reject_rate(dataset: Dataset, settings: Settings) -> None:
+    """Raise TooManyRejected if a finished dataset lacks more than `limits.max_reject_rate` allows."""
     stats = dataset.stats()
-    if changed or not path.exists():
-        write_card(dataset, stats)
-        write_text(path, json.dumps(stats, indent=1, ensure_ascii=False) + "\n")
     rate = stats["rejected"] / max(stats["utterances"], 1)
     if rate > settings.limits.max_reject_rate:
         raise TooManyRejected(

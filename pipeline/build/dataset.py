@@ -10,7 +10,7 @@ from pipeline import config as configuration
 from pipeline.build.create import Say, create
 from pipeline.config import Settings
 from pipeline.dataset.reader import Dataset
-from pipeline.dataset.single_file import dataset_folder, join
+from pipeline.dataset.single_file import dataset_folder
 from pipeline.storage.claims import claimed
 from pipeline.storage.paths import resolve_path
 
@@ -43,8 +43,5 @@ def create_dataset(
     """
     resolved = configuration.resolve(config, audio=audio, text=text, values=settings or {})
     target = resolve_path(output)
-    root = dataset_folder(target)
-    with claimed(root):
-        dataset = create(root, resolved, say, retry_rejected=retry_rejected)
-        join(dataset, target)
-    return dataset
+    with claimed(dataset_folder(target)):
+        return create(target, resolved, say, retry_rejected=retry_rejected)

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.build.create import Say, close, make, make_plan, read_plan
+from pipeline.build.create import Say, check_reject_rate, make, make_plan, read_plan
 from pipeline.config import Settings
 from pipeline.dataset.folder import unfinished
 from pipeline.dataset.reader import Dataset
-from pipeline.dataset.single_file import dataset_folder, join
+from pipeline.dataset.single_file import dataset_folder
+from pipeline.dataset.summary import finish
 from pipeline.errors import UsageError
 from pipeline.storage.claims import Rank, claimed_rank
 from pipeline.storage.paths import resolve_path
@@ -101,8 +102,8 @@ def create_rank(
             planned.dataset.reread(plan.shard for plan in todo)
             left = unfinished(planned.dataset, planned.manifest)
             if not left:
-                close(planned.dataset, settings)
-                join(planned.dataset, target)
+                finish(planned.dataset, target)
+                check_reject_rate(planned.dataset, settings)
                 return planned.dataset
         say(
             f"{part}: {len(own):,} shards made; {len(left):,} are left to other parts or a run without --part"

@@ -1,20 +1,19 @@
-"""Print how far a dataset is; --verify checks every file against the checksum in its state."""
+"""Print how far a dataset is; --verify reads every file and compares it with what was written."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pipeline.errors import PipelineError
 
-if TYPE_CHECKING:
-    from pipeline.dataset.reader import Dataset
+SHOWN = 5  # faults named in the error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset and --verify."""
-    parser.add_argument("output", metavar="OUT", help="folder of a dataset, finished or under way")
+    parser.add_argument(
+        "output", metavar="OUT", help="folder of a dataset, or its name.jsonl, finished or under way"
+    )
     parser.add_argument("--verify", action="store_true", help="read every file and compare its checksum")
 
 
@@ -23,8 +22,19 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.dataset.folder import unfinished
     from pipeline.dataset.manifest import Manifest
     from pipeline.dataset.reader import Dataset
+    from pipeline.dataset.single_file import dataset_folder
+    from pipeline.dataset.summary import all_faults
+    from pipeline.storage.paths import resolve_path
 
-    dataset = Dataset(arguments.output)
+    output = resolve_path(arguments.output)
+    dataset = Dataset(dataset_folder(output))
+    if arguments.verify and (faults := list(all_faults(dataset, output))):
+        more = f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
+        raise PipelineError(
+            f"{dataset.root} is not as it was written: {'; '.join(faults[:SHOWN])}{more}. Run "
+            "create_dataset.py on it again, which makes what is missing or cut short; first delete the state"
+            " of a shard that has changed"
+        )
     manifest = Manifest(dataset.root / "manifest")
     stats = dataset.stats()
     left = unfinished(dataset, manifest)
@@ -34,24 +44,5 @@ def run(arguments: argparse.Namespace) -> int:
     for reason, number in stats["reasons"].items():
         print(f"  {number:,} {reason}")
     if arguments.verify:
-        faults = list(verify(dataset))
-        if faults:
-            raise PipelineError(
-                f"{len(faults)} files are not as they were written: {'; '.join(faults[:5])}. "
-                "Delete the state files of their shards and run create again"
-            )
         print("every file is as it was written")
     return 0
-
-
-def verify(dataset: Dataset) -> Iterator[str]:
-    """Return a sentence for each file that is missing or whose bytes are not those of its state."""
-    from pipeline.storage.files import checksum
-
-    for state in dataset.states():
-        for name, written in state.files.items():
-            path = dataset.root / name
-            if not path.exists():
-                yield f"{name} is missing"
-            elif checksum(path) != written["sha256"]:
-                yield f"{name} has changed"

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Validate, print the verdict, and return 0 or 4."""
-    from pipeline.dataset.card.front_matter import write_card
+    from pipeline.dataset.summary import write_summary
     from pipeline.validate.inputs import open_dataset, open_inputs
     from pipeline.validate.report.writing import write_report
     from pipeline.validate.session import validate
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     parts = open_inputs(arguments, dataset, settings)
     outcome = validate(dataset, settings.validation, parts, print)
     page = write_report(dataset, outcome, parts)
-    write_card(dataset, dataset.stats())  # it shows the verdict and the agreement
+    write_summary(dataset)  # the card shows the verdict and the agreement
     _tell(outcome)
     print(f"report: {page}")
     return 0 if outcome.metrics["verdict"] == "pass" else FAILED

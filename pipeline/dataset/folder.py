@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
 from pipeline.storage.files import write_text
-from pipeline.storage.paths import is_remote
+from pipeline.storage.paths import is_remote, sizes
 from pipeline.utterance import Reason
 
 PLANNED = {  # reasons that planning finds again by itself, so that trying the clip again is of no use
@@ -80,6 +81,29 @@ def unfinished(dataset: Dataset, manifest: Manifest, *, retry_rejected: bool = F
         return not (retry_rejected and any(reason not in PLANNED for reason in state.reasons))
 
     return [plan for plan in manifest.shards if not is_done(plan)]
+
+
+def mend(dataset: Dataset, manifest: Manifest, say: Callable[[str], object]) -> None:
+    """Remove the states of shards whose files are missing or damaged, so that they are made again.
+
+    Shards that the manifest does not plan go with all their files: it was deleted and planned anew since.
+    Only the run that holds the folder may.
+    """
+    faults = list(dataset.faults())
+    for fault, state in faults:
+        say(f"{fault}: its shard is made again")
+        state.unlink()
+    planned = {dataset.files(plan.shard).name for plan in manifest.shards}
+    strays = [
+        dataset.root / folder / name
+        for folder in ("state", "data", "rejected")
+        for name in sizes(dataset.root / folder)
+        if re.fullmatch(rf"{dataset.split}-\d{{5,}}\.\w+", name) and name.partition(".")[0] not in planned
+    ]
+    for stray in strays:
+        stray.unlink()
+    if faults or strays:
+        dataset.reread_all()
 
 
 def clean(

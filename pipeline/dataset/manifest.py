@@ -6,6 +6,7 @@ ones stay as they are. A chunk's metadata lists its shards with a digest of thei
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import itertools
@@ -83,7 +84,7 @@ class ShardPlan:
 
     def read(self) -> pa.Table:
         """Return the rows, as `SCHEMA`."""
-        with self.chunk.open("rb") as file:
+        with _reading(self.chunk) as file:
             return pq.ParquetFile(file).read_row_group(self.group)
 
     def rows_read(self) -> list[ManifestRow]:
@@ -95,11 +96,14 @@ class Manifest:
     """The chunks of a dataset's manifest."""
 
     def __init__(self, folder: Path) -> None:
+        """Read the chunks' footers. Raises UsageError for a chunk that is damaged or missing."""
         self.folder = folder
         self.chunks = sorted(folder.glob("part-*.parquet"))
         self.shards: list[ShardPlan] = []
         first_row = 0
-        for chunk in self.chunks:
+        for number, chunk in enumerate(self.chunks):
+            if chunk.name != self._chunk(number).name:
+                raise damaged(self._chunk(number), "is missing")
             for group, entry in enumerate(_shard_list(chunk)):
                 plan = ShardPlan(len(self.shards), first_row, entry["rows"], entry["digest"], chunk, group)
                 self.shards.append(plan)
@@ -175,14 +179,39 @@ def digest(table: pa.Table) -> str:
     return hashlib.sha256(json.dumps(table.to_pydict(), ensure_ascii=False).encode()).hexdigest()[:16]
 
 
+def damaged(chunk: Path, what: str) -> UsageError:
+    """Return the error for a chunk that is not what was written."""
+    return UsageError(
+        f"{chunk} {what}: delete the folder {chunk.parent} and run create_dataset.py again, which plans anew "
+        "and keeps the shards that are as planned"
+    )
+
+
+@contextlib.contextmanager
+def _reading(chunk: Path) -> Iterator[Any]:
+    """Open a chunk for a block. Raises UsageError if its content is not what was written."""
+    try:
+        with chunk.open("rb") as file:
+            yield file
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk, not the file
+        raise damaged(chunk, "is damaged") from error
+
+
 def _metadata(chunk: Path) -> Any:
-    with chunk.open("rb") as file:
+    with _reading(chunk) as file:
         return pq.read_metadata(file)
 
 
 def _shard_list(chunk: Path) -> list[dict[str, Any]]:
-    metadata = _metadata(chunk).metadata
-    shards: list[dict[str, Any]] = json.loads(metadata[SHARDS])
+    with _reading(chunk) as file:
+        metadata = pq.read_metadata(file)
+        shards: list[dict[str, Any]] = json.loads(metadata.metadata[SHARDS])
+        if [each["rows"] for each in shards] != [
+            metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)
+        ]:
+            raise ValueError("row groups of other lengths than listed")
     return shards
 
 

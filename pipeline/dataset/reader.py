@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
+from pydantic import ValidationError
 
+from pipeline.config import OutputSettings, read_yaml
 from pipeline.dataset import rows
-from pipeline.dataset.state import ShardFiles, State
+from pipeline.dataset.manifest import Manifest
+from pipeline.dataset.state import ShardFiles, State, digest_of, parse_state
 from pipeline.dataset.stats import totals
 from pipeline.errors import UsageError
-from pipeline.storage.paths import is_remote, local, resolve_path, texts
+from pipeline.storage.paths import contents, is_remote, local, resolve_path, sizes
+
+AGAIN = "run create_dataset.py on it again, which makes what is missing"
 
 
 class Dataset:
@@ -24,18 +28,21 @@ class Dataset:
     def __init__(self, root: Path | str) -> None:
         """Open `root`, a path or URL. Raises UsageError if it is no dataset of this pipeline."""
         self.root = resolve_path(root)
+        path = self.root / "config.yaml"
+        if not path.exists():
+            raise UsageError(f"{self.root} is not a dataset made by create_dataset.py: it has no config.yaml")
+        content = read_yaml(path, "dataset's configuration")
         try:
-            content = yaml.safe_load((self.root / "config.yaml").read_text(encoding="utf-8"))
             self.settings: dict[str, Any] = content["settings"]
             self.fingerprint: str = content["fingerprint"]
-        except (OSError, KeyError, TypeError, yaml.YAMLError) as error:
-            raise UsageError(
-                f"{self.root} is not a dataset made by create_dataset.py: no readable config.yaml"
-            ) from error
-        self.form: str = self.settings["output"]["format"]
-        self.split: str = self.settings["output"]["split"]
+            output = OutputSettings.model_validate(self.settings["output"])  # it names files: nothing odd
+        except (KeyError, TypeError, ValidationError) as error:
+            raise UsageError(f"{path} is not one that create_dataset.py wrote, or has changed") from error
+        self.form: str = output.format
+        self.split: str = output.split
         self._writer = ""
         self._states: dict[int, State] | None = None
+        self._damaged: list[str] = []  # names of state files that cannot be read
 
     def files(self, shard: int) -> ShardFiles:
         """Return where shard number `shard` lies."""
@@ -54,16 +61,41 @@ class Dataset:
         return same
 
     def states(self) -> list[State]:
-        """Return the states of the finished shards, in order: read once, then as `reread` leaves them."""
+        """Return the states of the finished shards, in order: read once, then as `reread` leaves them.
+
+        Raises UsageError if one is damaged.
+        """
+        readable = self._read_states()
+        if self._damaged:
+            raise UsageError(f"{self.root}: state/{self._damaged[0]} is damaged: {AGAIN}")
+        return [readable[shard] for shard in sorted(readable)]
+
+    def _read_states(self) -> dict[int, State]:
         if self._states is None:
-            contents = texts(self.root / "state", f"{self.split}-*.json")
-            found = [State(**json.loads(content)) for content in contents]
-            self._states = {state.shard: state for state in found}
-        return [self._states[shard] for shard in sorted(self._states)]
+            self._states, self._damaged = {}, []
+            for name, content in sorted(contents(self.root / "state", f"{self.split}-*.json").items()):
+                try:
+                    state = parse_state(content)
+                except ValueError:
+                    self._damaged.append(name)
+                    continue
+                if self.files(state.shard).state.name == name:
+                    self._states[state.shard] = state
+                else:
+                    self._damaged.append(name)
+        return self._states
 
     def stats(self) -> dict[str, Any]:
         """Return counts, hours, rejections, distributions and throughput of the finished shards."""
         return totals(self.states())
+
+    def digest(self) -> str:
+        """Return a digest of the finished shards' files, for what is made from them."""
+        return digest_of(self.states())
+
+    def reread_all(self) -> None:
+        """Forget the states, some of which have changed."""
+        self._states = None
 
     def reread(self, shards: Iterable[int]) -> None:
         """Read the states of these shards again, which were made since; one without a state is not done."""
@@ -75,24 +107,91 @@ class Dataset:
             if (state := self.files(shard).read_state()) is not None:
                 self._states[shard] = state
 
+    def check_files(self) -> None:
+        """Check that every planned shard is done and each of its files there, with the bytes it should have.
+
+        Costs two listings and no reading of rows. Raises UsageError that names the first file amiss.
+        """
+        for fault, _ in self.faults():
+            raise UsageError(f"{self.root}: {fault}: {AGAIN}")
+        manifest, done = Manifest(self.root / "manifest"), self._read_states()
+        for plan in manifest.shards:
+            if plan.shard not in done:
+                raise UsageError(f"{self.root}: shard {plan.shard} is not finished: {AGAIN}")
+        if not manifest.shards and any(state.files for state in done.values()):
+            raise UsageError(f"{self.root}: its manifest is missing: {AGAIN}")
+
+    def faults(self) -> Iterator[tuple[str, Path]]:
+        """Yield what is amiss with the files of finished shards, and the state file of the shard.
+
+        Seen are states that cannot be read, and files that are missing or not as long as they were written.
+        """
+        done = self._read_states()
+        for name in self._damaged:
+            yield f"state/{name} is damaged", self.root / "state" / name
+        there = {folder: sizes(self.root / folder) for folder in ("data", "rejected")}
+        for shard in sorted(done):
+            for path, written in done[shard].files.items():
+                folder, _, name = path.partition("/")
+                found = there.get(folder, {}).get(name)
+                if found is None:
+                    yield f"{path} is missing", self.files(shard).state
+                elif found != written.get("bytes"):
+                    yield f"{path} is not as long as it was written", self.files(shard).state
+
     def table(self, shard: int, columns: Sequence[str] | None = None) -> pa.Table:
-        """Read one finished shard in manifest order: all its columns (of `rows.SCHEMA`), or `columns`."""
-        state = next((state for state in self.states() if state.shard == shard), None)
+        """Read one finished shard in manifest order: all its columns (of `rows.SCHEMA`), or `columns`.
+
+        Raises UsageError, which names the file, if it is not finished, missing, damaged or lacks rows.
+        """
+        self.states()
+        state = (self._states or {}).get(shard)
         if state is None:
             raise UsageError(f"shard {shard} of {self.root} is not finished: run create_dataset.py again")
         return self._read(state, columns)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        """Yield a table for each finished shard, one in memory at a time."""
+        """Yield a table for each finished shard, one in memory at a time. Raises as `table` does."""
         for state in self.states():
             yield self._read(state, columns)
 
     def _read(self, state: State, columns: Sequence[str] | None) -> pa.Table:
-        with local(self.files(state.shard).data) as path:
-            return rows.read(path, self.form, columns or state.columns)
+        path = self.files(state.shard).data
+        try:
+            with local(path) as copy_here:
+                table = rows.read(copy_here, self.form, columns or state.columns)
+        except FileNotFoundError as error:
+            raise self._damage(state, path, "is missing") from error
+        except (OSError, ValueError, KeyError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the disk, not the file; pyarrow's OSErrors about content have no number
+            raise self._damage(state, path, f"cannot be read ({' '.join(str(error).split())})") from error
+        if len(table) != state.rows:
+            raise self._damage(state, path, f"has {len(table):,} rows, not the {state.rows:,} written")
+        return table
 
     def rejections(self) -> Iterator[dict[str, str]]:
-        """Yield rejected utterances of every finished shard: id, audio, reason, detail."""
+        """Yield rejected utterances of every finished shard: id, audio, reason, detail.
+
+        Raises UsageError, which names the file, if one is missing, damaged or lacks rejections.
+        """
         for state in self.states():
-            with self.files(state.shard).rejected.open(encoding="utf-8") as file:
-                yield from map(json.loads, file)
+            path = self.files(state.shard).rejected
+            count = 0
+            try:
+                with path.open(encoding="utf-8") as file:
+                    for line in file:
+                        count += 1
+                        yield json.loads(line)
+            except FileNotFoundError as error:
+                raise self._damage(state, path, "is missing") from error
+            except ValueError as error:
+                raise self._damage(state, path, f"cannot be read ({error})") from error
+            if count != state.rejected:
+                raise self._damage(state, path, f"has {count:,} lines, not the {state.rejected:,} written")
+
+    def _damage(self, state: State, path: Path, what: str) -> UsageError:
+        mark = f"state/{self.files(state.shard).state.name}"
+        return UsageError(
+            f"{path} {what}: delete {mark} and run create_dataset.py again, which makes the shard anew"
+        )

@@ -7,9 +7,13 @@ that exists and names the digest of the shard's manifest rows means that the sha
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,20 @@ class State:
     codec: dict[str, Any]  # name, licence, fingerprint, sample_rate, hop_length, codebook_size, precision
     files: dict[str, dict[str, Any]]  # path in the dataset: sha256, bytes
     timings: dict[str, float]  # seconds by stage
-    distributions: dict[str, dict[str, float]]  # see pipeline.dataset.stats.distributions
+    distributions: dict[str, dict[str, int | float]]  # see pipeline.dataset.stats.distributions
+
+
+STATE = TypeAdapter(State)
+
+
+def parse_state(content: bytes) -> State:
+    """Read a state from its JSON. Raises ValueError if it is damaged."""
+    return STATE.validate_json(content)
+
+
+def digest_of(states: Iterable[State]) -> str:
+    """Return a SHA-256, in hex, of the files of these shards."""
+    return sha256(json.dumps([state.files for state in states], sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -61,8 +78,8 @@ class ShardFiles:
         return self.root / "state" / f"{self.name}.json"
 
     def read_state(self) -> State | None:
-        """Return the state, or None when the shard is not done."""
+        """Return the state; None if the shard is not done, or its state is damaged."""
         try:
-            return State(**json.loads(self.state.read_text()))
-        except FileNotFoundError:
+            return parse_state(self.state.read_bytes())
+        except (FileNotFoundError, ValueError):
             return None

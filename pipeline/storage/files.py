@@ -41,14 +41,15 @@ def replacing(target: Path, writer: str = "") -> Iterator[Path]:
         raise
 
 
-def write_text(target: Path, text: str) -> None:
-    """Replace `target` by `text` in UTF-8, unless it already says just that."""
+def write_text(target: Path, text: str) -> bool:
+    """Replace `target` by `text` in UTF-8, unless it already says just that; return whether it did not."""
     content = text.encode()
     with contextlib.suppress(FileNotFoundError):
         if target.read_bytes() == content:
-            return
+            return False
     with replacing(target) as temporary:
         temporary.write_bytes(content)
+    return True
 
 
 def checksum(path: Path) -> str:

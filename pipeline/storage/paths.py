@@ -8,6 +8,7 @@ environment, as each store's own tools read them (`AWS_ENDPOINT_URL`, `GOOGLE_AP
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,21 +103,34 @@ def upload(file: Path, target: Path) -> None:
     fs.put_file(str(file), path)
 
 
-def texts(folder: Path, pattern: str) -> list[str]:
-    """Read the files of a folder that fit a glob pattern; those of a store many at a time.
+def contents(folder: Path, pattern: str) -> dict[str, bytes]:
+    """Read the files of a folder that fit a glob pattern, by name; those of a store many at a time.
 
     One that vanishes meanwhile is skipped.
     """
     if is_remote(folder):
         fs, path = store(folder)
         names = fs.glob(f"{path}/{pattern}")
-        contents = fs.cat(names, on_error="omit") if names else {}
-        return [content.decode() for content in contents.values()]
-    found = []
+        read = fs.cat(names, on_error="omit") if names else {}
+        return {name.rpartition("/")[2]: content for name, content in read.items()}
+    found = {}
     for each in folder.glob(pattern):
         with contextlib.suppress(FileNotFoundError):
-            found.append(each.read_text(encoding="utf-8"))
+            found[each.name] = each.read_bytes()
     return found
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Return the bytes of each file right below a folder, by name, with one listing; {} if there is none."""
+    try:
+        if is_remote(folder):
+            fs, path = store(folder)
+            listed = fs.ls(path, detail=True)
+            return {each["name"].rpartition("/")[2]: each["size"] for each in listed}
+        with os.scandir(folder) as entries:
+            return {entry.name: entry.stat().st_size for entry in entries}
+    except FileNotFoundError:
+        return {}
 
 
 def find(folder: Path) -> list[str]:

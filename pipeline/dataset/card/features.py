@@ -5,7 +5,6 @@ Both are written without importing `datasets`; tests read them back with it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +13,6 @@ import pyarrow as pa
 
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import OPTIONAL, SCHEMA, schema
-from pipeline.storage.files import write_text
 
 DTYPES = {pa.string(): "string", pa.float64(): "float64", pa.int32(): "int32", pa.uint16(): "uint16"}
 
@@ -39,19 +37,17 @@ def columns(dataset: Dataset) -> tuple[str, ...]:
     return tuple(name for name in SCHEMA.names if name in found)
 
 
-def write_disk_index(dataset: Dataset) -> None:
-    """Make `datasets.load_from_disk(OUT/data)` work on Arrow shards; nothing to do for other formats.
+def disk_index(dataset: Dataset) -> dict[str, str]:
+    """Return the files, by path, that make `datasets.load_from_disk(OUT/data)` work on Arrow shards.
 
-    Writes `data/dataset_info.json` and `data/state.json`, which list the files of the finished shards. They
-    lie in `data/`, because `load_dataset` refuses a folder that has a `state.json`.
+    They list the finished shards, and lie in `data/`, because `load_dataset` refuses a folder that has a
+    `state.json`. Other formats need none.
     """
     if dataset.form != "arrow":
-        return
-    states = dataset.states()
-    contents = json.dumps([state.files for state in states], sort_keys=True).encode()
+        return {}
     index: dict[str, Any] = {
-        "_data_files": [{"filename": dataset.files(state.shard).data.name} for state in states],
-        "_fingerprint": hashlib.sha256(contents).hexdigest()[:16],
+        "_data_files": [{"filename": dataset.files(state.shard).data.name} for state in dataset.states()],
+        "_fingerprint": dataset.digest()[:16],
         "_format_columns": None,
         "_format_kwargs": {},
         "_format_type": None,
@@ -65,9 +61,8 @@ def write_disk_index(dataset: Dataset) -> None:
         "homepage": "",
         "license": "",
     }
-    folder = dataset.root / "data"
-    write_text(folder / "dataset_info.json", json.dumps(info, indent=2) + "\n")
-    write_text(folder / "state.json", json.dumps(index, indent=2) + "\n")
+    described = {"data/dataset_info.json": info, "data/state.json": index}
+    return {path: json.dumps(content, indent=2) + "\n" for path, content in described.items()}
 
 
 def _json_feature(kind: pa.DataType) -> dict[str, Any]:

@@ -12,10 +12,9 @@ from typing import Any
 import yaml
 
 from pipeline.dataset.card import sections
-from pipeline.dataset.card.features import columns, write_disk_index, yaml_features
+from pipeline.dataset.card.features import columns, yaml_features
 from pipeline.dataset.card.sections import Place
 from pipeline.dataset.reader import Dataset
-from pipeline.storage.files import write_text
 
 SIZES = (  # https://huggingface.co/docs/hub/datasets-cards: rows below, category
     (1_000, "n<1K"),
@@ -38,18 +37,8 @@ HUB_LICENCES = frozenset(  # https://huggingface.co/docs/hub/repositories-licens
 )
 
 
-def write_card(dataset: Dataset, stats: Mapping[str, Any]) -> None:
-    """Write `README.md`, and for Arrow shards what `load_from_disk` reads, for the shards finished so far.
-
-    `stats`: what `pipeline.dataset.stats.totals` says of them.
-    """
-    write_disk_index(dataset)
-    place = Place(dataset.form, ".", dataset.root.resolve().name)
-    write_text(dataset.root / "README.md", card(dataset, stats, place))
-
-
 def card(dataset: Dataset, stats: Mapping[str, Any], place: Place) -> str:
-    """Return the card as Markdown with YAML front matter. `stats` as for `write_card`."""
+    """Return the card as Markdown with YAML front matter. `stats`: what `Dataset.stats` gives."""
     names = columns(dataset)
     front = {
         **_about(dataset, stats, place),
