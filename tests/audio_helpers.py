@@ -106,6 +106,10 @@ class HarmfulSource(FolderSource):
         path = self.root / locator
         if "kills" in locator or ("once" in locator and not _seen(path)):
             os.kill(os.getpid(), signal.SIGKILL)
+        if "thrice" in locator and not all(_seen(path.with_stem(f"{path.stem}-{i}")) for i in range(3)):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "stops" in locator and not _seen(path):
+            os.kill(os.getpid(), signal.SIGSTOP)
         if "segfaults" in locator:
             ctypes.string_at(0)
         if "hangs" in locator:

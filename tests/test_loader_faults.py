@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -57,6 +60,50 @@ def test_a_clip_whose_worker_was_killed_for_another_reason_is_kept(folder, tmp_p
     found = fates(loaded(tmp_path, work(names, size=2), 2))
     assert found == dict.fromkeys(range(5))
     assert (tmp_path / "once.seen").exists()
+
+
+def test_a_worker_that_was_stopped_goes_on_and_its_clip_is_kept(folder, tmp_path):
+    for name in ("00-a.flac", "stops.flac"):
+        (tmp_path / name).write_bytes((folder / "00-a.flac").read_bytes())
+    assert fates(loaded(tmp_path, work(["00-a.flac", "stops.flac"], size=1), 2)) == {0: None, 1: None}
+    assert (tmp_path / "stops.seen").exists()
+
+
+def test_a_run_that_was_stopped_for_longer_than_a_decode_may_take_loses_no_clip(folder):
+    """The process stops itself while it reads the header; it is continued when its deadline has gone by."""
+    script = (
+        "import io, os, signal, sys; from pipeline.audio.decode import decode\n"
+        "class Stops(io.FileIO):\n"
+        "    def read(self, size=-1):\n"
+        "        os.kill(os.getpid(), signal.SIGSTOP)\n"
+        "        return super().read(size)\n"
+        "import torch\n"
+        "print(len(decode(Stops(sys.argv[1]), max_seconds=5, deadline_seconds=0.2)[0]))"
+    )
+    command = [sys.executable, "-c", script, str(folder / "00-a.flac")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1]):
+            stopped = time.monotonic()
+            while time.monotonic() < stopped + 0.3:
+                pass
+            process.send_signal(signal.SIGCONT)
+        assert process.stdout is not None
+        assert process.stdout.read() == "13230\n"
+
+
+def test_workers_killed_at_random_cost_no_clip(folder):
+    names = sound(folder) * 2
+    random, found = Random(0), []
+    for batch in loaded(folder, work(names), 2):
+        found.append(batch)
+        os.kill(random.choice(multiprocessing.active_children()).pid, signal.SIGKILL)
+    expected = content(loaded(folder, work(names), 0))
+    assert content(found) == expected
+
+
+def test_a_clip_whose_processes_are_killed_again_and_again_by_others_is_kept(folder, tmp_path):
+    (tmp_path / "thrice.flac").write_bytes((folder / "00-a.flac").read_bytes())
+    assert fates(loaded(tmp_path, work(["thrice.flac"]), 1)) == {0: None}
 
 
 def test_ctrl_c_reaches_the_parent_only(folder):

@@ -65,12 +65,13 @@ def decode(
     """Decode a file, or its part from `start` to `end` (seconds), to the mean of its channels.
 
     Returns the waveform, float32 (samples,), and its rate in Hz. Works in blocks and stops as soon as
-    there are more than `max_seconds` of audio or `deadline_seconds` have gone by. Raises AudioError, also
-    for audio that is not finite, silent throughout, or has no samples.
+    there are more than `max_seconds` of audio or this thread has computed for `deadline_seconds`: time in
+    which it is stopped, or waits for a busy machine, is not held against a recording. Raises AudioError,
+    also for audio that is not finite, silent throughout, or has no samples.
     """
     import torch
 
-    deadline = time.monotonic() + deadline_seconds
+    deadline = time.thread_time() + deadline_seconds
     with open_recording(file) as decoder:
         if decoder.rate not in RATES:
             raise AudioError(Reason.DECODE_FAILED, f"its header states a sample rate of {decoder.rate:,} Hz")
@@ -155,7 +156,7 @@ def _collect(
         samples += len(block)
         if samples > limit:
             raise AudioError(Reason.TOO_LONG, f"it lasts more than the limit of {max_seconds:g} s")
-        if time.monotonic() > deadline:
+        if time.thread_time() > deadline:
             seconds = samples / decoder.rate
             raise AudioError(
                 Reason.DECODE_TIMEOUT, f"time was up after {seconds:.2f} s of audio were decoded"

@@ -1,8 +1,8 @@
 """The parent's side of loading: a DataLoader whose workers may die or hang without ending the run.
 
 Work is handed out and comes back in order, so what is in flight is always known. When a worker is lost, the
-heartbeat table tells which clip it was at; that clip is tried alone, and a new pool goes on with the work in
-flight. No clip is lost and none comes twice.
+heartbeat table tells which clip it was at; that clip is decoded alone, and a new pool goes on with the work
+in flight. No clip is lost and none comes twice. Time in which this process is stopped does not count.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from torch.utils.data import DataLoader
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings, LoadSettings
 from pipeline.loader.batch import Batch, Request
-from pipeline.loader.crash_triage import GRACE, CrashTriage, Lost
+from pipeline.loader.crash_triage import GRACE, POLL, AwakeClock, CrashTriage, Lost, wake
 from pipeline.loader.processes import fit_shared_memory, fork_server, worker_count
 from pipeline.loader.worker import ClipLoader, HeartbeatTable, PackedBatch, PackedBatches, Work, start_worker
 
-POLL = 1.0  # seconds between looks at the workers while waiting for a batch
 STALL = 120.0  # seconds without a batch while no worker is at a clip; covers a slow start
 STOP = 1.0  # seconds a worker has to end when loading does, before it is made to
 
@@ -55,14 +54,14 @@ def load(
     feed = _Feed(batches)
     triage = CrashTriage(load_clip)
     while True:
-        crew = WorkerPool(load_clip, feed, workers, prefetch, pin_memory and torch.cuda.is_available())
+        pool = WorkerPool(load_clip, feed, workers, prefetch, pin_memory and torch.cuda.is_available())
         try:
-            while isinstance(received := crew.receive(), PackedBatch):
+            while isinstance(received := pool.receive(), PackedBatch):
                 feed.in_flight.popleft()
                 triage.progressed()
                 yield received.unpack()
         finally:
-            crew.close()
+            pool.close()
         if received is None:
             return
         triage.resolve(received, feed.in_flight)
@@ -93,7 +92,9 @@ class WorkerPool:
     def __init__(
         self, load_clip: ClipLoader, feed: _Feed, workers: int, prefetch: int, pin_memory: bool
     ) -> None:
-        self._feed, self._timeout = feed, load_clip.decode_timeout + GRACE
+        self._feed, self._timeout = feed, load_clip.decode_timeout
+        self._clock = AwakeClock()
+        self._begun: dict[int, tuple[float, float]] = {}  # by process id: which clip, and since when
         options: dict[str, Any] = {}
         self._heartbeats: HeartbeatTable | None = None
         if workers > 0:
@@ -118,49 +119,56 @@ class WorkerPool:
                 generator=torch.Generator(),  # its seeds are unused; this leaves the global generator alone
                 **options,
             )
-            self._parcels: Iterator[PackedBatch] | None = iter(loader)
+            self._batches: Iterator[PackedBatch] | None = iter(loader)
         self._workers = [child for child in multiprocessing.active_children() if child not in before]
 
     def receive(self) -> PackedBatch | Lost | None:
-        """Return the next packed batch, or None at the end. Raises Lost if a worker died or hangs."""
-        if self._parcels is None:
-            raise ValueError("this crew is closed")
-        began = time.monotonic()
+        """Return the next packed batch, None at the end, or Lost if a worker died or hangs."""
+        if self._batches is None:
+            raise ValueError("this pool is closed")
+        began = self._clock.read()
         while True:
             try:
-                return next(self._parcels, None)
+                return next(self._batches, None)
             except (RuntimeError, OSError, EOFError) as error:
                 # RuntimeError is the DataLoader's for a timeout and for a worker that it finds dead; the
-                # others come when a worker dies while its parcel is fetched, before its death is known.
+                # others come when a worker dies while its batch is fetched, before its death is known.
                 if self._feed.error is not None or self._heartbeats is None:
                     raise
                 timed_out = isinstance(error, RuntimeError) and "timed out" in str(error)
                 if not timed_out:
                     wait([worker.sentinel for worker in self._workers], POLL)
-                lost = self._look(self._heartbeats, time.monotonic() - began)
+                lost = self._look(self._heartbeats, began)
                 if lost is not None:
                     return lost
                 if not timed_out:
                     raise
 
-    def _look(self, heartbeats: HeartbeatTable, waited: float) -> Lost | None:
-        at_work = heartbeats.at_work()
+    def _look(self, heartbeats: HeartbeatTable, began: float) -> Lost | None:
+        now, at_work = self._clock.read(), heartbeats.at_work()
         dead = [worker for worker in self._workers if not worker.is_alive()]
         crashed = [at_work[worker.pid][0] for worker in dead if worker.pid in at_work]
-        alive = {worker.pid: worker for worker in self._workers if worker not in dead}
-        hung = {
-            pid: row for pid, (row, seconds) in at_work.items() if pid in alive and seconds > self._timeout
-        }
-        for pid in hung:
-            alive[pid].kill()
-        stalled = waited > STALL and not at_work
-        return Lost(crashed, list(hung.values())) if dead or hung or stalled else None
+        hung = []
+        for worker in self._workers:
+            if worker in dead or worker.pid not in at_work:
+                continue
+            row, clip = at_work[worker.pid]
+            if self._begun.get(worker.pid, (0.0, 0.0))[0] != clip:
+                self._begun[worker.pid] = clip, now
+            seconds = now - self._begun[worker.pid][1]
+            if seconds > self._timeout + GRACE:
+                worker.kill()
+                hung.append(row)
+            elif seconds > self._timeout:
+                wake(worker)
+        stalled = now - began > STALL and not at_work
+        return Lost(crashed, hung) if dead or hung or stalled else None
 
     def close(self) -> None:
         """End the processes: each after the clip it is at, or by force."""
         if self._heartbeats is not None:
             self._heartbeats.stop()
-        self._parcels = None  # the DataLoader's iterator tells its workers to end when it goes
+        self._batches = None  # the DataLoader's iterator tells its workers to end when it goes
         deadline = time.monotonic() + STOP
         for worker in self._workers:
             worker.join(max(0.0, deadline - time.monotonic()))

@@ -31,7 +31,11 @@ def fork_server() -> Any:
 
 def worker_count(asked: int | None) -> int:
     """Return the number of workers asked for; by default one a core, but one core for this process."""
-    return min(MAX_WORKERS, max(1, len(os.sched_getaffinity(0)) - 1)) if asked is None else asked
+    if asked is not None:
+        return asked
+    # Only Linux tells the cores that this process may use; elsewhere it may use all.
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(MAX_WORKERS, max(1, cores - 1))
 
 
 def fit_shared_memory(workers: int, prefetch: int, batch_bytes: int) -> tuple[int, int]:

@@ -34,7 +34,7 @@ class Work:
 
     key: int
     requests: list[Request]
-    known: dict[int, Rejection]
+    known: dict[int, Clip | Rejection]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class PackedBatch:
 
     @classmethod
     def pack(cls, key: int, clips: Sequence[Clip], rejections: list[tuple[int, Rejection]]) -> PackedBatch:
-        """Return lay the clips side by side."""
+        """Lay the clips side by side."""
         described = [(clip.row, len(clip.waveform), clip.sample_rate, clip.duration) for clip in clips]
         note = bytearray(pickle.dumps((key, described, rejections)))
         return cls(pad([clip.waveform for clip in clips]), torch.frombuffer(note, dtype=torch.uint8))
@@ -73,10 +73,10 @@ class PackedBatch:
 
 
 class HeartbeatTable:
-    """Shared memory, a line a worker: its process, the row it is at, and since when; one writer a line.
+    """Shared memory, a line a worker: its process, the row it is at, and when it began; one writer a line.
 
-    The numbers are float64: exact for rows and process ids below 2**53. `since` is of the monotonic
-    clock, which all processes share, and 0 between clips.
+    The numbers are float64: exact for rows and process ids below 2**53. The beginning tells one clip from the
+    next, and is 0 between clips.
     """
 
     COLUMNS = 3
@@ -98,10 +98,10 @@ class HeartbeatTable:
         self._cells[worker * self.COLUMNS + 2] = 0
 
     def at_work(self) -> dict[int, tuple[int, float]]:
-        """Return, by process id, the row it is at and for how many seconds; of workers that are at one."""
-        now, cells = time.monotonic(), list(self._cells[:-1])
+        """Return, by process id, the row it is at and when it began with it; of workers that are at one."""
+        cells = list(self._cells[:-1])
         lines = zip(cells[0::3], cells[1::3], cells[2::3], strict=True)
-        return {int(pid): (int(row), now - since) for pid, row, since in lines if since}
+        return {int(pid): (int(row), began) for pid, row, began in lines if began}
 
     def stop(self) -> None:
         """Ask all workers to break off after the clip they are at."""
@@ -157,7 +157,7 @@ class PackedBatches(Dataset[PackedBatch]):
         rejections: list[tuple[int, Rejection]] = []
         for request in work.requests:
             if self.heartbeats is not None and self.heartbeats.stopped():
-                break  # nobody waits for this parcel any more
+                break  # nobody waits for this batch any more
             outcome = work.known.get(request.row) or self._watched(request)
             if isinstance(outcome, Rejection):
                 rejections.append((request.row, outcome))
@@ -210,8 +210,8 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def try_alone(load_clip: ClipLoader, request: Request, answer: Connection) -> None:
-    """Load one clip in a process of its own; return its Rejection, or None if it is sound."""
+def load_alone(load_clip: ClipLoader, request: Request, answer: Connection) -> None:
+    """Load one clip in a process of its own, and answer with its Clip or Rejection, pickled."""
     init_worker()
-    outcome = load_clip(request)
-    answer.send(outcome if isinstance(outcome, Rejection) else None)
+    # Sent by itself, a tensor would be a handle that ends with this process.
+    answer.send_bytes(pickle.dumps(load_clip(request)))
