@@ -10,7 +10,7 @@ RUN = .venv/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help dataset plan status validate export push speak ui bench parity sample-models test lint types tests env
+.PHONY: help dataset plan status validate export push speak ui bench parity sample-models test lint types tests faults env
 
 help:  ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ types: .venv/all  ## static types
 
 tests: .venv/all build/models/tiny.en.pt  ## every test: [JOBS=2 processes, each a file at a time] [ARGS=]
 	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+faults: .venv/all  ## every fault of the disk and every kill, at every call of small runs (an hour): [ARGS=--every 10]
+	PYTHONPATH=.:tests $(RUN) -m faults.sweep --table tests/faults/results.md $(ARGS)
 
 env: .venv/all  ## the whole environment, extras and tools included
 
