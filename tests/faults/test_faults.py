@@ -16,7 +16,7 @@ from faults.sweep import Bench, bench
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or compiler() is None, reason="faults are injected by a C library on Linux"
 )
-FEW = 4  # faults a scenario, half of them kills
+FEW = 2  # faults a scenario: a kill, and an error of the disk
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).parents[2]
 TIME_LIMIT = 60.0  # seconds after which a command hangs
 HUNG = "hung"
 PRELOADED = (  # whatever a verb imports late
@@ -65,11 +66,14 @@ class Zygote:
             [sys.executable, "-m", "faults.zygote"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **environment},
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", **environment},
             text=True,
         )
         assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "ready\n"
+        if self._process.stdout.readline() != "ready\n":
+            self.close()
+            raise RuntimeError("the process that runs the commands did not start")
 
     def run(self, *words: str, fork: bool = True) -> Ended:
         """Run `python -m pipeline` with these words, in a child or (`fork` False) in the process itself."""
