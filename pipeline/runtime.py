@@ -110,16 +110,18 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide transformers' progress bars and the Hub client's retry notices inside the block."""
+    """Hide transformers' progress bars and reports, and the Hub client's retry notices, inside the block."""
     from transformers.utils import logging as transformers_logging
 
     hub, shown = logging.getLogger("huggingface_hub"), transformers_logging.is_progress_bar_enabled()
-    before = hub.level
+    before, verbosity = hub.level, transformers_logging.get_verbosity()
     hub.setLevel(logging.ERROR)
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         hub.setLevel(before)
+        transformers_logging.set_verbosity(verbosity)
         if shown:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

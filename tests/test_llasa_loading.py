@@ -15,7 +15,7 @@ from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.generation import LocalGenerator, Request
 from pipeline.llasa.loading import ModelSettings
 from pipeline.llasa.sampling import Sampling
-from pipeline.llasa_format.tokenizer import find_model
+from pipeline.pretrained.folders import find_folder
 from pipeline.runtime import pick_device
 
 CPU = torch.device("cpu")
@@ -112,8 +112,8 @@ def test_codes_that_the_vocabulary_lacks_are_refused_in_one_sentence(base: Path)
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder"])
 def test_a_folder_that_is_not_there_is_named(name: str) -> None:
-    with pytest.raises(UsageError, match=f"there is no model folder {name}"):
-        find_model(name)
+    with pytest.raises(UsageError, match=f"there is no model folder '{name}'"):
+        find_folder(name, "model")
 
 
 def test_a_folder_without_a_model_is_refused_in_one_sentence(tmp_path: Path) -> None:

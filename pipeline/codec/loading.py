@@ -24,7 +24,11 @@ from pipeline.codec.original.weights import load_original
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
+from pipeline.pretrained import loading as pretrained
+from pipeline.pretrained.checks import opening
 from pipeline.runtime import pick_device, quiet
+
+HINT = "give --codec a folder with config.json and model.safetensors, or a Hugging Face id"
 
 XCODEC2 = Family(pad_samples=160, extra_codes=1, output_rate=16_000)
 NEUCODEC = Family(pad_samples=0, extra_codes=0, output_rate=24_000)
@@ -67,7 +71,8 @@ def load_native(found: Checkpoint, impl: str) -> tuple[Any, Any, Family]:
     if kind not in wanted:
         raise UsageError(f"the checkpoint {found.name} is of kind {kind}; expected: {', '.join(wanted)}")
     if kind == "original":
-        return load_original(found), Xcodec2FeatureExtractor, XCODEC2
+        with opening(f"the codec {found.name}", HINT):
+            return load_original(found), Xcodec2FeatureExtractor, XCODEC2
     model_class, extractor_class, family = CLASSES[kind]
     return load_model(found, model_class), extractor_class, family
 
@@ -77,23 +82,17 @@ def load_model(found: Checkpoint, model_class: Any) -> Any:
 
     Raises UsageError, which names the first key too many, too few or of another shape.
     """
-    found.weights  # noqa: B018 - said first: no safetensors here
-    model, report = model_class.from_pretrained(found.folder, dtype=torch.float32, output_loading_info=True)
-    for words, key in (
-        ("lacks the key", "missing_keys"),
-        ("has the unknown key", "unexpected_keys"),
-        ("has another shape for", "mismatched_keys"),
-    ):
-        if report[key]:
-            raise UsageError(f"the codec {found.name} {words} {min(map(str, report[key]))}")
+    what = f"the codec {found.name}"
+    model = pretrained.load_model(model_class, found.folder, what, HINT, dtype=torch.float32)
     return model.eval().requires_grad_(False)
 
 
 def load_extractor(found: Checkpoint, extractor_class: Any) -> Any:
     """Load the checkpoint's feature extractor; the default one if it brings none."""
-    if (found.folder / checkpoint.EXTRACTOR).is_file():
-        return extractor_class.from_pretrained(found.folder)
-    return extractor_class()
+    if not (found.folder / checkpoint.EXTRACTOR).is_file():
+        return extractor_class()
+    what = f"the feature extractor of the codec {found.name}"
+    return pretrained.load_extractor(extractor_class, found.folder, what, HINT)
 
 
 def half_precision(wanted: bool, device: torch.device) -> torch.dtype | None:

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import AutoModelForCausalLM
 
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention
 from pipeline.llasa_format.prompt import PromptFormat, read_prompt_format
-from pipeline.llasa_format.tokenizer import base_of, find_model, load_tokenizer, not_found
-from pipeline.runtime import REPOSITORY, pick_device, quiet
+from pipeline.llasa_format.tokenizer import HINT, base_of, load_tokenizer
+from pipeline.pretrained.checks import read_json
+from pipeline.pretrained.folders import ADAPTER, fetch, find_folder
+from pipeline.pretrained.loading import load_adapted, load_model
+from pipeline.runtime import REPOSITORY, pick_device
 
 SAMPLES = ("data/sample/llasa", "data/sample/llasa-random")  # the first that is there is the default
 ATTENTIONS = ("auto", "sdpa", "flash")
@@ -66,7 +71,9 @@ def load(settings: ModelSettings, codebook_size: int) -> Loaded:
     tokenizer = load_tokenizer(settings.name, settings.revision)
     prompts = read_prompt_format(tokenizer, codebook_size, settings.name)
     layout = prompts.layout
-    model = _load_merged(find_model(settings.name), settings, dtype, device)
+    model = _load_merged(settings, len(tokenizer), dtype, device)
+    if not isinstance(getattr(model, "model", None), torch.nn.Module) or not hasattr(model.model, "layers"):
+        raise UsageError(f"the model {settings.name} is no Llama: {HINT}")
     if model.get_output_embeddings().weight.shape[0] <= max(layout.code_ids.max(), layout.speech_end):
         raise UsageError(f"the model {settings.name} has fewer outputs than its tokenizer has speech codes")
     if settings.quantize:
@@ -139,24 +146,29 @@ def _int4_config(device: str) -> Any:
     )
 
 
-def _load_merged(name: str, settings: ModelSettings, dtype: torch.dtype, device: torch.device) -> Any:
-    """Load the model on its device; a LoRA is merged into its base, as compiling and quantising need."""
-    from transformers import AutoModelForCausalLM
+def _load_merged(settings: ModelSettings, tokens: int, dtype: torch.dtype, device: torch.device) -> Any:
+    """Load the model on its device; a LoRA is merged into its base, as compiling and quantising need.
 
-    spread = settings.device == "auto" and device.type == "cuda"
-    placed = {"dtype": dtype, "device_map": "auto" if spread else str(device), "revision": settings.revision}
+    `tokens`: how many the tokenizer has; a LoRA may have been trained with more than its base knows.
+    """
+    placed = {
+        "dtype": dtype,
+        "device_map": "auto" if settings.device == "auto" and device.type == "cuda" else str(device),
+    }
+
+    def load_whole(name: str, revision: str | None = None) -> tuple[Any, Path]:
+        folder = find_folder(name, "model") or fetch(name, revision, "model")
+        base = base_of(folder)
+        if base is None:
+            return load_model(AutoModelForCausalLM, folder, f"the model {name}", HINT, **placed), folder
+        return load_whole(base, read_json(folder / ADAPTER).get("revision"))[0], folder
+
+    model, folder = load_whole(settings.name, settings.revision)
+    if base_of(folder) is None:
+        return model
+    if tokens > model.get_input_embeddings().weight.shape[0]:
+        model.resize_token_embeddings(tokens)
     try:
-        with quiet():
-            if base_of(name) is None:
-                return AutoModelForCausalLM.from_pretrained(name, **placed)
-            return _adapted(name, placed)
-    except (OSError, ValueError) as error:
-        raise not_found(name, "model") from error
-
-
-def _adapted(name: str, placed: dict[str, Any]) -> Any:
-    try:
-        from peft import AutoPeftModelForCausalLM
+        return load_adapted(model, folder, f"the LoRA folder {settings.name}", HINT)
     except ImportError as error:
-        raise MissingPackage("peft", "tts", f"the LoRA folder {name}") from error
-    return AutoPeftModelForCausalLM.from_pretrained(name, **placed).merge_and_unload()
+        raise MissingPackage("peft", "tts", f"the LoRA folder {settings.name}") from error

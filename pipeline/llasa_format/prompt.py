@@ -17,6 +17,7 @@ import numpy as np
 
 from pipeline.errors import UsageError
 from pipeline.llasa_format import DATE
+from pipeline.llasa_format.chat_template import render_ids
 from pipeline.llasa_format.layout import SPEECH_START, TEXT_END, TEXT_START, Layout, read_layout
 from pipeline.ragged import Ragged, from_lists
 
@@ -117,7 +118,7 @@ def read_prompt_format(tokenizer: Any, codebook_size: int, name: str, date: str 
         {"role": "user", "content": INSTRUCTION + TEXT_START},
         {"role": "assistant", "content": SPEECH_START},
     ]
-    ids: list[int] = tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False, date_string=date)
+    ids = render_ids(tokenizer, turns, name, date_string=date)
     if ids.count(layout.text_start) != 1 or ids.count(layout.speech_start) != 1:
         raise UsageError(f"the chat template of {name} does not keep the markers: use a LLASA tokenizer")
     text, speech = ids.index(layout.text_start), ids.index(layout.speech_start)

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.runtime import find_file
+from pipeline.pretrained.checks import read_json
+from pipeline.pretrained.folders import ADAPTER, find_folder
+from pipeline.pretrained.loading import load_tokenizer as load_checked
 
-ADAPTER = "adapter_config.json"
-
-
-def find_model(name: str) -> str:
-    """Return a local folder of that name, from here or the repository's root; else the name, as a Hub id.
-
-    Raises UsageError if it can be neither.
-    """
-    folder = find_file(name)
-    if folder is not None and folder.is_dir():
-        return str(folder)
-    if name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise UsageError(f"there is no model folder {name}: give a folder with weights or a Hugging Face id")
-    return name
+HINT = (
+    "give a folder with config.json, weights and tokenizer, a LoRA folder whose base model is there, or a "
+    "Hugging Face id that this machine can reach"
+)
 
 
-def base_of(name: str) -> str | None:
-    """Return the base model that a LoRA folder names; None if `name` is not a LoRA folder."""
-    path = Path(name) / ADAPTER
+def base_of(folder: Path) -> str | None:
+    """Return the base model that a LoRA folder names; None if it is not one."""
+    path = folder / ADAPTER
     if not path.is_file():
         return None
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["base_model_name_or_path"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} does not name a base model: give a folder that peft saved") from error
+    base = read_json(path).get("base_model_name_or_path")
+    if not isinstance(base, str) or (Path(base) / ADAPTER).exists():
+        raise UsageError(f"{path} does not name a base model: give a folder that peft saved")
+    return base
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:
@@ -41,23 +32,11 @@ def load_tokenizer(name: str, revision: str | None = None) -> Any:
 
     Raises UsageError if it cannot be had.
     """
-    from transformers import AutoTokenizer
-
-    folder = find_model(name)
-    try:
-        return AutoTokenizer.from_pretrained(folder, revision=revision)
-    except (OSError, ValueError) as error:
-        base = base_of(folder)
-        if base is not None:
-            return load_tokenizer(base)
-        raise not_found(name, "tokenizer") from error
-
-
-def not_found(name: str, what: str) -> UsageError:
-    """Describe a tokenizer or model that cannot be loaded."""
-    base = base_of(name)
-    named = f"{name} (or its base model {base})" if base else name
-    return UsageError(
-        f"cannot load the {what} of {named}: give a folder with config.json, weights and tokenizer, "
-        "a LoRA folder whose base model is there, or a Hugging Face id that this machine can reach"
-    )
+    folder = find_folder(name, "model")
+    base = base_of(folder) if folder else None
+    if folder and base and not (folder / "tokenizer_config.json").is_file():
+        return load_tokenizer(base)
+    tokenizer = load_checked(folder or name, f"the tokenizer of {name}", HINT, revision)
+    if not getattr(tokenizer, "is_fast", False):
+        raise UsageError(f"the tokenizer of {name} has no tokenizer.json: {HINT}")
+    return tokenizer

@@ -1,0 +1,1 @@
+"""Loads what strangers trained: models, tokenizers and checkpoints, without running code of theirs."""
