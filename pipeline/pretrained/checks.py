@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.pretrained.folders import ADAPTER, ADAPTER_WEIGHTS, INDEX, WEIGHTS
+from pipeline.pretrained.folders import ADAPTER, ADAPTER_WEIGHTS, CONFIG, INDEX, WEIGHTS
 from pipeline.runtime import is_out_of_memory
 
+SIZED = (CONFIG, ADAPTER, "preprocessor_config.json")  # a tokenizer's limit is often 10**30, meaning none
 LARGEST_JSON = 64 * 2**20  # bytes; the largest tokenizers have 30 MB
 LARGEST_INTEGER = 2**40  # more than any size, position or id of a model
 MOST_REPEATS = 512  # layers, blocks, heads: each is an object in Python
@@ -78,7 +79,9 @@ def check_folder(folder: Path) -> None:
     Raises UsageError, which names the file, for one that is damaged, or asks for absurd sizes.
     """
     for path in sorted(folder.glob("*config.json")):
-        check_sizes(read_json(path), str(path))
+        values = read_json(path)
+        if path.name in SIZED:
+            check_sizes(values, str(path))
     if (folder / ADAPTER).is_file():
         _check_rank(folder)
     elif (folder / WEIGHTS).is_file() or (folder / INDEX).is_file():
