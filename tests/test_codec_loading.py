@@ -84,7 +84,7 @@ def test_a_key_too_many_or_too_few_in_the_native_layout_is_named(
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"name": "no/such/folder"}, "there is no codec folder 'no/such/folder'"),
+        ({"name": "no/such/folder"}, "there is no codec folder no/such/folder"),
         ({"name": "data"}, "has no model.safetensors"),
         ({"impl": "neucodec"}, "is of kind xcodec2; expected: neucodec"),
         ({"impl": "original"}, "authors' layout"),

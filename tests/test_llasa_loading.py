@@ -112,7 +112,7 @@ def test_codes_that_the_vocabulary_lacks_are_refused_in_one_sentence(base: Path)
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder"])
 def test_a_folder_that_is_not_there_is_named(name: str) -> None:
-    with pytest.raises(UsageError, match=f"there is no model folder '{name}'"):
+    with pytest.raises(UsageError, match=f"there is no model folder {name}"):
         find_folder(name, "model")
 
 

@@ -21,7 +21,7 @@ def find_folder(name: str, what: str) -> Path | None:
         return folder
     if not name or "\0" in name or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UsageError(
-            f"there is no {what} folder {name!r}: give a folder with {WEIGHTS}, or a Hugging Face id"
+            f"there is no {what} folder {name}: give a folder with {WEIGHTS}, or a Hugging Face id"
         )
     return None
 
