@@ -37,5 +37,5 @@ def test_the_exported_decoder_gives_pytorchs_waveform_for_any_number_of_clips_an
 
 
 def test_a_codec_of_another_kind_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="fake is not one of transformers' own"):
+    with pytest.raises(UsageError, match="fake: is not one of transformers' own"):
         export(FakeCodec(), tmp_path / "decoder.onnx")
