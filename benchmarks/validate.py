@@ -26,7 +26,7 @@ import yaml
 
 from pipeline.config import Settings, ValidationSettings
 from pipeline.dataset import rows
-from pipeline.dataset.manifest import Manifest, write_chunk
+from pipeline.dataset.manifest import SCHEMA, Manifest, ManifestRow, write_chunk
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import ShardFiles
 from pipeline.dataset.writer import write_shard
@@ -48,17 +48,14 @@ def make(root: Path, form: str, number: int) -> Dataset:
     content = {"fingerprint": settings.fingerprint(), "settings": settings.model_dump()}
     (root / "config.yaml").write_text(yaml.safe_dump(content))
     tables = [shard_table(random, first, min(SHARD, number - first)) for first in range(0, number, SHARD)]
-    manifest_columns = ("id", "audio", "text", "language", "duration", "sample_rate")
-    write_chunk(
-        root / "manifest" / "part-00000.parquet",
-        (
-            [
-                dict.fromkeys(("speaker", "start", "end", "size", "mtime_ns", "reason", "detail")) | row
-                for row in table.select(manifest_columns).to_pylist()
-            ]
-            for table in tables
-        ),
+    planned = (
+        [
+            ManifestRow.of(**dict.fromkeys(SCHEMA.names) | row)
+            for row in table.drop_columns("code").to_pylist()
+        ]
+        for table in tables
     )
+    write_chunk(root / "manifest" / "part-00000.parquet", planned)
     for plan, table in zip(Manifest(root / "manifest").shards, tables, strict=True):
         marks = {"inputs": plan.digest, "codec": CODEC, "timings": {}}
         write_shard(ShardFiles(root, "train", form, plan.shard), table, [], marks)

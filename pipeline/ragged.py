@@ -9,12 +9,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
-
-SYMBOLS = 65536  # values a hash distinguishes: codes and bytes are below it
 
 
 @dataclass(frozen=True)
@@ -166,26 +163,3 @@ def _stretch(codes: np.ndarray, period: int) -> int:
         if (stretch != stretch[0]).any():
             return size + period
     return 0
-
-
-def hashes(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return a 64-bit hash of each row's values (below 65,536) and length: uint64 (rows,).
-
-    Random symbols times random odd weights by position, summed modulo 2^64: two different rows meet with
-    a probability of about 2^-62 (Carter and Wegman's multilinear hashing, tabulated).
-    """
-    symbols = _table(SYMBOLS, seed=1)
-    weights = _table(1 << max(int(lengths.max(initial=1)) - 1, 1).bit_length(), seed=2) | np.uint64(1)
-    position = np.arange(len(values)) - np.repeat(starts(lengths), lengths)
-    sums = row_sums(symbols[values] * weights[position], lengths)
-    mixed: np.ndarray = sums + lengths.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return mixed
-
-
-@lru_cache(maxsize=64)
-def _table(size: int, seed: int) -> np.ndarray:
-    """Return the first values of an endless list of random numbers.
-
-    A longer table begins with the shorter one.
-    """
-    return np.random.default_rng(seed).integers(0, 2**64, size, np.uint64)

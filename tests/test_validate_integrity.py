@@ -203,16 +203,3 @@ def test_suspects_can_be_given_to_exclude(tmp_path, rows):
     assert write_suspects(path, suspects, lambda row: {"id": rows[row]["id"]}) == 1
     assert read_excluded(str(path)) == {"set/00005"}
     assert json.loads(path.read_text())["reasons"] == ["wrong_code_count"]
-
-
-def test_what_is_held_on_disk_gives_the_same_result(tmp_path, rows, monkeypatch):
-    expected, _, suspects = scanned(make_dataset(tmp_path / "a", rows))
-    monkeypatch.setattr("pipeline.validate.rows.row_numbers.HELD", 64)
-    from pipeline.validate.rows.row_numbers import RowFeatures
-
-    monkeypatch.setattr(
-        "pipeline.validate.rows.text_scan.RowFeatures", lambda path: RowFeatures(path, held=64)
-    )
-    found, _, again = scanned(make_dataset(tmp_path / "b", rows))
-    assert (found, again) == (expected, suspects)
-    assert not list((tmp_path / "b" / "report").rglob("*.features"))

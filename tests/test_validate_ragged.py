@@ -3,13 +3,14 @@
 from itertools import groupby
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ragged import hashes, repeats, row_sums, runs
+from pipeline.ragged import repeats, row_sums, runs
 from pipeline.validate.rows.codebook import codebook_use, fsq_digits
-from pipeline.validate.rows.duplicates import Duplicates
+from pipeline.validate.rows.row_table import RowTable
 
 RAGGED = st.lists(st.lists(st.integers(0, 3), max_size=40), max_size=12)
 
@@ -49,24 +50,26 @@ def test_a_loop_is_found_whatever_lies_around_it(rows):
         assert size == wanted
 
 
-@given(RAGGED)
-def test_rows_have_the_same_hash_only_if_they_are_the_same(rows):
-    found = hashes(*flat(rows)).tolist()
-    assert len(set(found)) == len({tuple(row) for row in rows})
-
-
-@pytest.mark.parametrize("held", [1 << 20, 64])
-def test_duplicates_are_the_same_in_memory_and_on_disk(tmp_path, held):
-    random = np.random.default_rng(0)
-    values = random.integers(0, 2**64, 500, np.uint64)
-    values[[100, 200, 499]] = values[[3, 3, 7]]
-    collector = Duplicates(tmp_path / "work", "codes", held)
-    for first in range(0, 500, 50):
-        collector.add(values[first : first + 50], first)
-    found = collector.found(10)
-    assert found.rows == 3
-    assert sorted(found.examples) == [(100, 3), (200, 3), (499, 7)]
-    assert not list(tmp_path.rglob("*.hashes"))
+@pytest.mark.parametrize("memory", ["1GB", "24MB"], ids=["in memory", "on disk"])
+def test_rows_that_are_the_same_are_found_in_memory_and_on_disk(tmp_path, monkeypatch, memory):
+    monkeypatch.setattr("pipeline.validate.rows.row_table.MEMORY", memory)
+    rows = 300_000  # of 64 bytes
+    values = np.random.default_rng(0).permutation(rows)
+    values[[100_000, 200_000, 299_999]] = values[[3, 3, 7]]
+    distinct = np.arange(rows)
+    spoken = np.ones(rows, np.float32)
+    codes = pa.LargeListArray.from_arrays(np.arange(rows + 1), values)
+    with RowTable(tmp_path) as table:
+        for first in range(0, rows, 30_000):
+            chosen = slice(first, first + 30_000)
+            columns = dict.fromkeys(("row", "id", "audio", "text"), distinct[chosen])
+            columns |= {"codes": codes[chosen], "language": pa.array(["en"] * 30_000)}
+            table.add(pa.table(columns | {"units": spoken[chosen], "seconds": spoken[chosen]}))
+        count, found = table.repeated("codes", 2)
+        assert (count, found.tolist()) == (3, [100_000, 200_000])
+        assert table.repeated("id", 10)[0] == 0
+        assert len(table.sample("en", step=3)["units"]) == rows / 3
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_even_codes_use_all_that_is_reachable_and_each_digit_evenly():

@@ -48,23 +48,11 @@ class Rates:
 
 @dataclass(frozen=True)
 class Expected:
-    """How long a text of a language takes: seconds at its edges, seconds a unit, and the spread.
-
-    The spread is the robust standard deviation of log duration given text length.
-    """
+    """How long a text of a language takes: seconds at its edges, and seconds a unit."""
 
     edges: float
     per_unit: float
-    spread: float  # robust standard deviation of the log duration
-
-    def deviations(self, units: np.ndarray, seconds: np.ndarray) -> np.ndarray:
-        """Return the robust z of each row's rate, (rows,).
-
-        Below 0 is slow (or text is missing), above is fast.
-        """
-        residual = np.log(self.edges + self.per_unit * units) - np.log(seconds)
-        deviations: np.ndarray = residual / max(self.spread, SPREAD_FLOOR)
-        return deviations
+    spread: float  # robust standard deviation of log duration given text length
 
 
 def count_units(texts: pa.Array, japanese: np.ndarray) -> np.ndarray:

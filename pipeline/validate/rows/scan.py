@@ -18,12 +18,12 @@ from pipeline.config import ValidationSettings
 from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
-from pipeline.ragged import hashes
 from pipeline.storage.files import checksum
+from pipeline.validate.rows import rates
 from pipeline.validate.rows.code_scan import CodeScan
-from pipeline.validate.rows.duplicates import Duplicates
 from pipeline.validate.rows.integrity import CodecFacts, RowFaults, check_plan, check_rows, places
-from pipeline.validate.rows.reading import ShardRows, Unreadable, read_shard, string_bytes
+from pipeline.validate.rows.reading import ShardRows, Unreadable, read_shard
+from pipeline.validate.rows.row_table import HASHED, RowTable
 from pipeline.validate.rows.text_scan import TextScan
 from pipeline.validate.suspects import BROKEN, Suspects
 
@@ -71,14 +71,12 @@ class Scanner:
         fits: Fits | None = None,
     ) -> None:
         self._dataset, self._suspects, self._fits = dataset, suspects, fits
-        self._max_length = settings.max_length
+        self._settings = settings
         self._plans = {plan.shard: plan for plan in Manifest(dataset.root / "manifest").shards}
-        self._duplicates = {
-            name: Duplicates(work, f"duplicate_{name}") for name in ("id", "audio", "text", "codes")
-        }
+        self._table = RowTable(work)
         self._scan = Scan(
             CodeScan(settings, suspects),
-            TextScan(settings, suspects, work),
+            TextScan(),
             planned=sum(plan.rows for plan in self._plans.values()),
         )
 
@@ -86,15 +84,14 @@ class Scanner:
         """Read every finished shard; `progress` is called with the number of rows just read."""
         states = self._dataset.states()
         self._scan.shards_unfinished = len(self._plans.keys() - {state.shard for state in states})
-        for state in states:
-            progress(self._shard(state))
-        for name, collector in self._duplicates.items():
-            found = collector.found(EXAMPLES)
-            self._scan.duplicates[name] = found.rows
-            if name in NAMED_TWICE:
-                repeated = np.array([row for row, _ in found.examples], np.int64)
-                self._suspects.add(f"duplicate_{name}", repeated, BROKEN / 2)
-        self._scan.texts.finish()
+        with self._table as table:
+            for state in states:
+                progress(self._shard(state))
+            for name in HASHED:
+                self._scan.duplicates[name], repeated = table.repeated(name, EXAMPLES)
+                if name in NAMED_TWICE:
+                    self._suspects.add(f"duplicate_{name}", repeated, BROKEN / 2)
+            self._scan.texts.finish(table, self._suspects, self._settings.rate_outlier)
         self._scan.faults.update(self._scan.codes.faults)  # += would drop the zeros
         return self._scan
 
@@ -120,20 +117,19 @@ class Scanner:
 
     def _rows(self, shard: ShardRows, codec: CodecFacts, planned: pa.Table | None) -> None:
         first_row = self._scan.rows
-        faults = check_rows(shard, codec, self._max_length)
+        faults = check_rows(shard, codec, self._settings.max_length)
         self._decide_length(shard, faults)
         self._note(faults, first_row)
         if planned is not None:
             self._note(check_plan(shard, planned), first_row)
         self._scan.codes.add(shard, codec.codebook_size, first_row)
-        self._scan.texts.add(shard)
-        self._hash(shard, planned, first_row)
+        self._record(shard, planned, first_row)
         self._scan.rows += len(shard)
 
     def _decide_length(self, shard: ShardRows, faults: RowFaults) -> None:
         """Let the tokenizer decide what the bound leaves open; without one, only the codes are certain."""
         unsure = faults.masks["may_exceed_training_length"]
-        certain = shard.counts + MARKERS > self._max_length
+        certain = shard.counts + MARKERS > self._settings.max_length
         if self._fits is not None and unsure.any():
             chosen = pc.fill_null(shard.texts("text"), "").filter(pa.array(unsure))
             certain[unsure] |= ~self._fits(chosen, shard.counts[unsure])
@@ -148,13 +144,24 @@ class Scanner:
             if rule not in NOT_SUSPECT:
                 self._suspects.add(rule, rows + first_row, BROKEN)
 
-    def _hash(self, shard: ShardRows, planned: pa.Table | None, first_row: int) -> None:
-        texts = pc.utf8_lower(pc.utf8_trim_whitespace(pc.fill_null(shard.texts("text"), "")))
-        strings = {"id": shard.texts("id"), "audio": places(shard, planned), "text": texts}
-        for name, values in strings.items():
-            self._duplicates[name].add(hashes(*string_bytes(values)), first_row)
-        # Codes past 16 bits are hashed by their low ones: that tells rows apart too, and they are faults.
-        self._duplicates["codes"].add(hashes(shard.codes.astype(np.uint16), shard.counts), first_row)
+    def _record(self, shard: ShardRows, planned: pa.Table | None, first_row: int) -> None:
+        texts, languages = pc.fill_null(shard.texts("text"), ""), shard.texts("language")
+        japanese = rates.is_japanese(texts, languages)
+        units, seconds = rates.count_units(texts, japanese), np.nan_to_num(shard.numbers("duration"))
+        self._scan.texts.add(units, seconds)
+        named = pc.if_else(pa.array(japanese), "ja", "")  # a row without a language goes by its script
+        offsets = np.concatenate([[0], np.cumsum(shard.counts)])
+        records = {
+            "row": np.arange(first_row, first_row + len(shard)),
+            "id": shard.texts("id"),
+            "audio": places(shard, planned),
+            "text": pc.utf8_lower(pc.utf8_trim_whitespace(texts)),
+            "codes": pa.LargeListArray.from_arrays(offsets, shard.codes),
+            "language": pc.coalesce(languages, named),
+            "units": units,
+            "seconds": seconds,
+        }
+        self._table.add(pa.table(records))
 
 
 def codec_facts(state: State) -> CodecFacts:
