@@ -28,7 +28,7 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb and return the exit status: 0, 1, 2, 3, 4 or 130 (see README)."""
+    """Run a verb and return the exit status: 0, 1, 2, 3, 4, 5 or 130 (see README)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog=program_name(), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)

@@ -12,7 +12,7 @@ import torch
 from pipeline.audio.decode import decode, resample
 from pipeline.recognise.error_rate import count_errors
 from pipeline.validate.listening import audio_quality, fidelity, packages
-from pipeline.validate.listening.recognise import find_recogniser
+from pipeline.validate.listening.recognise import find_judge
 
 ROOT = Path(__file__).parents[1]
 CLIPS = ("all-circuits-busy-now", "dictate-forhelp")
@@ -156,8 +156,8 @@ def test_telephone_band_is_told_from_wide_band():
 
 
 def test_the_recogniser_hears_the_text_and_less_of_it_in_noise():
-    recogniser, missing = find_recogniser("build/models/tiny.en.pt")
-    if recogniser is None:
+    judge, missing = find_judge("build/models/tiny.en.pt", None)
+    if judge is None:
         pytest.skip(missing[0].install)
     texts = dict(
         line.split(":", 1)
@@ -165,7 +165,7 @@ def test_the_recogniser_hears_the_text_and_less_of_it_in_noise():
     )
     rates = []
     for decibels in (60, -10):
-        heard = recogniser.transcribe([noisy(clip, decibels) for clip in speech()], None)
+        heard = judge.recogniser.transcribe([noisy(clip, decibels) for clip in speech()], None)
         errors = [count_errors(texts[name], said.text, "en") for name, said in zip(CLIPS, heard, strict=True)]
         rates.append(sum(one.edits for one in errors) / sum(one.length for one in errors))
     assert rates[0] < 0.15

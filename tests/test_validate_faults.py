@@ -18,7 +18,7 @@ from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.writer import write_shard
 from pipeline.validate.listening.audio_quality import speech_by_level
-from pipeline.validate.listening.recognise import find_recogniser
+from pipeline.validate.listening.recognise import find_judge
 from pipeline.validate.listening.round_trip import Listener
 from pipeline.validate.listening.sample import Recordings, read_rows
 from pipeline.validate.summary import audio_summary, round_trip_summary
@@ -140,18 +140,18 @@ def test_a_shard_encoded_at_the_wrong_sample_rate_is_found_by_counts_and_codes(c
     assert ALONE in failed
 
 
-def listener(codec, recordings, recogniser=None):
-    return Listener(codec, recordings, [], speech_by_level, recogniser)
+def listener(codec, recordings, judge=None):
+    return Listener(codec, recordings, [], speech_by_level, judge)
 
 
 def test_shuffled_transcripts_are_heard(copy, codec, recordings):
-    recogniser, missing = find_recogniser("build/models/tiny.en.pt")
-    if recogniser is None:
+    judge, missing = find_judge("build/models/tiny.en.pt", None)
+    if judge is None:
         pytest.skip(missing[0].install)
     rows = sample(copy)[:3]
     texts = [row.text for row in rows]
     shuffled = [dataclasses.replace(row, text=texts[place - 1]) for place, row in enumerate(rows)]
-    listening = listener(codec, recordings, recogniser)
+    listening = listener(codec, recordings, judge)
     right = round_trip_summary(listening.measure(rows))["rows_with_other_words"]
     wrong = round_trip_summary(listening.measure(shuffled))["rows_with_other_words"]
     assert (right["value"], wrong["value"]) == (0, 1)

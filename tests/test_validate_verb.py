@@ -17,7 +17,7 @@ from pipeline.recognise.recogniser import Heard
 from pipeline.validate.checks import judge, passes
 from pipeline.validate.estimate import mean, ratio
 from pipeline.validate.listening import packages
-from pipeline.validate.listening.recognise import find_recogniser
+from pipeline.validate.listening.recognise import Judge, find_judge
 from pipeline.validate.listening.row_log import RowLog
 from pipeline.validate.listening.sample import SampleRow, choose
 from pipeline.validate.listening.speaking import Said, speak_rows
@@ -107,15 +107,74 @@ def test_a_missing_package_is_a_line_with_its_install_command(made, monkeypatch,
     assert "tools/fetch_whisper.py" in page
 
 
-def test_recordings_that_are_gone_are_a_note_and_the_rest_is_judged(made, tmp_path, capsys):
+def without_recordings(made, tmp_path):
+    """The dataset, whose corpus was moved away."""
     root = shutil.copytree(made, tmp_path / "out", ignore=shutil.ignore_patterns("report"))
     config = yaml.safe_load((root / "config.yaml").read_text())
     config["settings"]["corpus"] |= {"audio": "/nowhere", "text": "/nowhere.txt"}
     (root / "config.yaml").write_text(yaml.safe_dump(config))
-    assert main(["validate", str(root), *LENIENT]) == 0
-    assert "--audio" in capsys.readouterr().out
-    notes = json.loads((root / "report" / "metrics.json").read_text())["notes"]
-    assert len(notes) == 1
+    return root
+
+
+def test_a_dataset_whose_recordings_are_out_of_reach_is_not_judged(made, tmp_path, capsys):
+    root = without_recordings(made, tmp_path)
+    assert main(["validate", str(root), *LENIENT]) == 5
+    said = capsys.readouterr().out
+    assert "verdict: not judged" in said
+    assert "--audio" in said
+    metrics = json.loads((root / "report" / "metrics.json").read_text())
+    assert (metrics["verdict"], len(metrics["notes"])) == ("not judged", 1)
+    assert "Not judged" in (root / "report" / "index.html").read_text(encoding="utf-8")
+    assert "Verdict: not judged" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_recordings_that_are_all_gone_from_their_folder_are_not_judged_either(made, tmp_path):
+    clips = shutil.copytree(made.parent / "audio", tmp_path / "clips")
+    for clip in clips.iterdir():
+        clip.write_bytes(b"")
+    arguments = ["--audio", str(clips), "--text", str(made.parent / "text.txt"), "--report"]
+    assert main(["validate", str(made), *arguments, str(tmp_path / "report"), *LENIENT]) == 5
+
+
+def test_a_fault_of_the_rows_fails_even_where_the_recordings_are_out_of_reach(made, tmp_path):
+    root = without_recordings(made, tmp_path)
+    (root / "data" / "train-00000.jsonl").write_text("")
+    assert main(["validate", str(root), *LENIENT]) == 4
+
+
+def contents(folder):
+    return {
+        path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_a_report_elsewhere_leaves_the_dataset_as_it_is(made, tmp_path):
+    root = shutil.copytree(made, tmp_path / "out", ignore=shutil.ignore_patterns("report"))
+    before = contents(root)
+    assert main(["validate", str(root), "--report", str(tmp_path / "r"), *WITHOUT_CODEC, *LENIENT]) == 0
+    assert contents(root) == before
+    assert {path.name for path in (tmp_path / "r").iterdir()} >= {"metrics.json", "index.html"}
+
+
+def test_a_report_that_cannot_be_written_where_it_belongs_is_one_sentence(tmp_path, capsys):
+    dataset = make_dataset(tmp_path / "out", sound_rows(3))
+    (dataset.root / "report").write_text("in the way")
+    assert main(["validate", str(dataset.root), *WITHOUT_CODEC]) == 2
+    assert "--report" in capsys.readouterr().err
+
+
+def test_names_and_texts_are_shown_as_text_in_the_report(tmp_path):
+    rows = sound_rows(40)
+    rows[3] |= {"id": "<script>alert(1)</script>", "text": '"><img src=x onerror=alert(2)> {{ 7 * 7 }}'}
+    rows[3]["code"] = rows[3]["code"][:-1]
+    root = make_dataset(tmp_path / "<b>out", rows).root
+    assert main(["validate", str(root), *WITHOUT_CODEC]) == 4
+    page = (root / "report" / "index.html").read_text(encoding="utf-8")
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert not re.search(r"<script|<img src=x|<b>out", page)
+    assert "{{ 7 * 7 }}" in page
+    suspect = json.loads((root / "report" / "suspects.jsonl").read_text().splitlines()[0])
+    assert (suspect["id"], suspect["text"]) == (rows[3]["id"], rows[3]["text"])
 
 
 def test_a_log_of_other_measurements_or_an_unfinished_line_is_not_taken(tmp_path):
@@ -175,7 +234,7 @@ def test_errors_are_counted_after_normalising_by_words_or_characters(text, heard
 
 
 def test_no_recogniser_is_asked_for_and_none_is_missed():
-    assert find_recogniser(None) == (None, [])
+    assert find_judge(None, None) == (None, [])
 
 
 class _Echo:
@@ -201,7 +260,7 @@ def test_spoken_texts_are_judged_by_words_ends_and_durations(tmp_path):
             for n in range(len(texts))
         ]
 
-    arguments = (rows, speak, _Echo(), None, tmp_path / "speaking.jsonl", "model")
+    arguments = (rows, speak, Judge(_Echo(), "echo"), tmp_path / "speaking.jsonl", "model")
     spoken = speak_rows(*arguments)
     found = speaking_summary([{**row, "errors_decoded": 0} for row in spoken])
     assert found["ended"]["value"] == 0.75

@@ -1,6 +1,6 @@
-"""Judge whether a LLASA trained on this dataset would speak well; writes figures and a page to OUT/report.
+"""Judge whether a LLASA trained on a dataset would speak well, before a GPU is spent on it.
 
-The exit status is 0 if every check passes and 4 if one fails.
+Reads every row, decodes and listens to a sample, and writes figures, suspect rows and a page with players.
 """
 
 from __future__ import annotations
@@ -8,15 +8,21 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from pipeline import config
 from pipeline.cli.options import Flags, add_settings, given_settings
-from pipeline.config import Settings
 
 if TYPE_CHECKING:
-    from pipeline.dataset.reader import Dataset
     from pipeline.validate.session import Outcome
 
-FAILED = 4
+STATUS = {"pass": 0, "fail": 4, "not judged": 5}  # exit status by verdict
+EPILOG = """\
+exit status: 0 every check passes, 4 one fails, 5 not judged since the recordings are out of reach
+
+examples:
+  python -m pipeline validate out/
+  python -m pipeline validate out/ --sample 200 --asr openai/whisper-large-v3-turbo
+  python -m pipeline validate out/ --model my-llasa/ --held-out test_ids.txt
+  python -m pipeline validate USER/NAME --report results/
+"""
 FLAGS: Flags = {
     "--sample": ("validation.sample", {"type": int, "metavar": "N"}),
     "--exact": ("validation.exact", {"type": int, "metavar": "N"}),
@@ -30,12 +36,15 @@ FLAGS: Flags = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, what to look at and how closely."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description, parser.epilog = __doc__, EPILOG
     parser.add_argument("output", metavar="OUT", help="folder of a dataset, its name.jsonl, or USER/NAME")
+    parser.add_argument("--report", metavar="DIR", help="folder for the results [OUT/report]")
     parser.add_argument("--config", metavar="FILE", help="thresholds [those the dataset was made with]")
-    parser.add_argument("--audio", metavar="DIR", help="the recordings, where they are not any more")
-    parser.add_argument("--text", metavar="FILE", help="their transcripts, likewise")
-    parser.add_argument("--model", metavar="NAME_OR_PATH", help="a LLASA model that is to say some texts")
-    parser.add_argument("--held-out", metavar="FILE", help="ids of texts for --model, one a line")
+    parser.add_argument("--audio", metavar="DIR", help="where the recordings are, if they were moved")
+    parser.add_argument("--text", metavar="FILE", help="where the transcripts are, likewise")
+    parser.add_argument("--model", metavar="NAME_OR_PATH", help="a LLASA model, to say some of the texts")
+    parser.add_argument("--held-out", metavar="FILE", help="ids of the texts for --model, one a line")
     parser.add_argument(
         "--tokenizer", metavar="NAME_OR_PATH", help="count training lengths exactly [a bound is used]"
     )
@@ -43,35 +52,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Validate, print the verdict, and return 0 or 4."""
-    from pipeline.dataset.summary import write_summary
-    from pipeline.validate.inputs import open_dataset, open_inputs
-    from pipeline.validate.report.writing import write_report
-    from pipeline.validate.session import validate
+    """Validate, print the verdict, and return 0, 4 or 5."""
+    from pipeline.validate.api import validate
 
-    dataset = open_dataset(arguments.output)
-    settings = settings_of(arguments, dataset)
-    parts = open_inputs(arguments, dataset, settings)
-    outcome = validate(dataset, settings.validation, parts, print)
-    page = write_report(dataset, outcome, parts)
-    write_summary(dataset)  # the card shows the verdict and the agreement
-    _tell(outcome)
-    print(f"report: {page}")
-    return 0 if outcome.metrics["verdict"] == "pass" else FAILED
-
-
-def settings_of(arguments: argparse.Namespace, dataset: Dataset) -> Settings:
-    """Merge the dataset's own settings, the thresholds of --config and the command line."""
-    settings = Settings.model_validate(dataset.settings)
-    if arguments.config is not None:
-        settings = settings.model_copy(update={"validation": config.load(arguments.config).validation})
     given = given_settings(arguments, FLAGS, listed="validation.")
-    values = {key: None if value == "null" else value for key, value in given.items()}
-    if arguments.audio is not None:
-        values |= {"corpus.audio": arguments.audio}
-    if arguments.text is not None:
-        values |= {"corpus.text": arguments.text}
-    return settings.with_values(values)
+    outcome = validate(
+        arguments.output,
+        config=arguments.config,
+        settings={key: None if value == "null" else value for key, value in given.items()},
+        audio=arguments.audio,
+        text=arguments.text,
+        model=arguments.model,
+        held_out=arguments.held_out,
+        tokenizer=arguments.tokenizer,
+        report=arguments.report,
+        say=print,
+    )
+    _tell(outcome)
+    return STATUS[outcome.verdict]
 
 
 def _tell(outcome: Outcome) -> None:
@@ -84,4 +82,5 @@ def _tell(outcome: Outcome) -> None:
     for note in outcome.metrics["notes"]:
         print(f"  {note}")
     suspects = len(outcome.suspects)
-    print(f"verdict: {outcome.metrics['verdict']}; {suspects:,} suspect rows in report/suspects.jsonl")
+    print(f"verdict: {outcome.verdict}; {suspects:,} suspect rows in {outcome.report / 'suspects.jsonl'}")
+    print(f"report: {outcome.report / 'index.html'}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,11 +48,19 @@ def fetch(name: str) -> Dataset:
     return import_published(root / "hub", root)
 
 
-def open_inputs(arguments: argparse.Namespace, dataset: Dataset, settings: Settings) -> Inputs:
+def open_inputs(
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    model: str | None = None,
+    held_out: str | Path | None = None,
+    tokenizer: str | None = None,
+) -> Inputs:
     """Open codec, corpus and model, as far as they are needed and there."""
+    from pipeline.validate.listening.content import identity
     from pipeline.validate.session import Inputs
 
-    wanted = settings.validation.sample or settings.validation.exact or arguments.model
+    wanted = settings.validation.sample or settings.validation.exact or model
     codec = open_fp32(settings.codec, dataset) if wanted else None
     recordings, notes = None, []
     if codec is not None:
@@ -68,10 +75,10 @@ def open_inputs(arguments: argparse.Namespace, dataset: Dataset, settings: Setti
         codec=codec,
         alone=None if codec is None else reference(codec),
         recordings=recordings,
-        fits=None if arguments.tokenizer is None else fits(arguments.tokenizer, dataset, settings),
-        speak=None if arguments.model is None or codec is None else speaker(arguments.model, codec),
-        model=arguments.model or "",
-        held_out=frozenset() if arguments.held_out is None else read_ids(arguments.held_out),
+        fits=None if tokenizer is None else fits(tokenizer, dataset, settings),
+        speak=None if model is None or codec is None else speaker(model, codec),
+        model="" if model is None else identity(model),
+        held_out=frozenset() if held_out is None else read_ids(Path(held_out)),
         notes=tuple(notes),
     )
 
@@ -150,10 +157,10 @@ def fits(tokenizer: str, dataset: Dataset, settings: Settings) -> Fits:
     return fit
 
 
-def read_ids(path: str) -> frozenset[str]:
+def read_ids(path: Path) -> frozenset[str]:
     """Read the ids of a text file, one a line. Raises UsageError if it cannot be read."""
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise UsageError(f"cannot read --held-out {path}: {error.strerror}") from error
     return frozenset(line.strip() for line in lines if line.strip())

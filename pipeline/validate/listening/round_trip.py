@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.audio.decode import AudioError, resample
-from pipeline.recognise.error_rate import count_errors, in_language, unit
-from pipeline.recognise.recogniser import Recogniser
 from pipeline.validate.listening import audio_quality, fidelity
 from pipeline.validate.listening.packages import Score
+from pipeline.validate.listening.recognise import Judge
 from pipeline.validate.listening.row_log import RowLog
 from pipeline.validate.listening.sample import Recordings, SampleRow
 
@@ -29,15 +28,14 @@ Figures = dict[str, Any]  # of one row: see `Listener.measure`
 
 @dataclass
 class Listener:
-    """What listens to a row: codec, recordings, scores, recogniser."""
+    """What listens to a row; `name` tells apart whatever gives other figures."""
 
     codec: Codec
     recordings: Recordings
     scores: Sequence[Score]
     speech: Callable[[np.ndarray], float]
-    recogniser: Recogniser | None = None
-    language: str | None = None  # transcribe only this one
-    name: str = ""  # of everything that changes the figures
+    judge: Judge | None = None
+    name: str = ""
 
     def measure(self, rows: Sequence[SampleRow]) -> list[Figures]:
         """Measure some rows.
@@ -83,22 +81,14 @@ class Listener:
         return source, decoded
 
     def _transcribe(self, pairs: list[tuple[Figures, SampleRow, np.ndarray, np.ndarray]]) -> None:
-        if self.recogniser is None:
+        judge = self.judge
+        if judge is None:
             return
-        wanted = self.language or self.recogniser.language
-        chosen = [pair for pair in pairs if in_language(pair[1].language, pair[1].text, wanted)]
-        for language in sorted({pair[1].language or "" for pair in chosen}):
-            group = [pair for pair in chosen if (pair[1].language or "") == language]
-            for kind, column in (("source", 2), ("decoded", 3)):
-                heard = self.recogniser.transcribe([pair[column] for pair in group], language or None)  # type: ignore[misc]
-                for (figures, row, _, _), found in zip(group, heard, strict=True):
-                    errors = count_errors(row.text, found.text, row.language)
-                    figures |= {
-                        f"heard_{kind}": found.text,
-                        f"errors_{kind}": errors.edits,
-                        "length": errors.length,
-                        "unit": unit(row.language, row.text),
-                    }
+        chosen = [pair for pair in pairs if judge.knows(pair[1].language)]
+        rows = [pair[1] for pair in chosen]
+        for kind, waveforms in (("source", [p[2] for p in chosen]), ("decoded", [p[3] for p in chosen])):
+            for (figures, *_), heard in zip(chosen, judge.hear(rows, waveforms, kind), strict=True):
+                figures |= heard
 
 
 def measure_sample(

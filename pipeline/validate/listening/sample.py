@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pipeline.audio.decode import decode, open_audio, resample
 from pipeline.audio.source import AudioSource
 from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.reader import Dataset
+from pipeline.recognise.text_language import detect_all
 from pipeline.validate.rows.reading import read_shard
 
 
@@ -61,6 +63,15 @@ def read_rows(dataset: Dataset, shard_rows: Mapping[int, int], rows: Iterable[in
             codes = read.codes[begins[place] : begins[place] + read.counts[place]]
             values |= {name: values[name] or "" for name in ("id", "text", "audio")}
             yield SampleRow(row=first + place, codes=codes, start=start, end=end, **values)
+
+
+def with_languages(rows: Sequence[SampleRow]) -> list[SampleRow]:
+    """Return the rows with the language that their texts are in, where the dataset names none."""
+    nameless = [row.text for row in rows if row.language is None]
+    if not nameless or importlib.util.find_spec("lingua") is None:
+        return list(rows)
+    found = iter(detect_all(nameless))
+    return [replace(row, language=next(found)) if row.language is None else row for row in rows]
 
 
 def find_ids(dataset: Dataset, shard_rows: Mapping[int, int], ids: Collection[str]) -> list[int]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.recognise.error_rate import count_errors, in_language
-from pipeline.recognise.recogniser import Recogniser
+from pipeline.validate.listening.recognise import Judge
 from pipeline.validate.listening.round_trip import Figures, digest
 from pipeline.validate.listening.row_log import RowLog
 from pipeline.validate.listening.sample import SampleRow
@@ -34,15 +31,14 @@ Speak = Callable[[Sequence[str]], list[Said]]
 def speak_rows(
     rows: Sequence[SampleRow],
     speak: Speak,
-    recogniser: Recogniser | None,
-    language: str | None,
+    judge: Judge | None,
     log: Path,
     name: str,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> list[Figures]:
     """Return figures of each row: row, id, codes, ended, duration_ratio (to the row's codes).
 
-    If it was transcribed, also errors_spoken, length and heard_spoken. `name` tells models apart in
+    If it was judged, also errors_spoken, length, unit and heard_spoken. `name` tells models apart in
     `log`.
     """
     found: list[Figures] = []
@@ -50,7 +46,7 @@ def speak_rows(
         for first in range(0, len(rows), BATCH):
             chunk = rows[first : first + BATCH]
             new = [row for row in chunk if known.get(row.row, digest(row.codes)) is None]
-            for spoken in _speak(new, speak, recogniser, language) if new else []:
+            for spoken in _speak(new, speak, judge) if new else []:
                 known.add(spoken)
             kept = (known.get(row.row, digest(row.codes)) for row in chunk)
             found += [figures for figures in kept if figures is not None]
@@ -58,33 +54,23 @@ def speak_rows(
     return found
 
 
-def _speak(
-    rows: Sequence[SampleRow], speak: Speak, recogniser: Recogniser | None, language: str | None
-) -> list[Figures]:
-    found: list[Figures] = []
-    for row, said in zip(rows, speak([row.text for row in rows]), strict=True):
-        figures: Figures = {
+def _speak(rows: Sequence[SampleRow], speak: Speak, judge: Judge | None) -> list[Figures]:
+    said = speak([row.text for row in rows])
+    found: list[Figures] = [
+        {
             "row": row.row,
             "id": row.id,
             "text": row.text,
             "digest": digest(row.codes),
-            "codes": said.codes.tolist(),
-            "ended": said.ended,
-            "duration_ratio": len(said.codes) / max(len(row.codes), 1),
+            "codes": one.codes.tolist(),
+            "ended": one.ended,
+            "duration_ratio": len(one.codes) / max(len(row.codes), 1),
         }
-        wanted = language or (recogniser.language if recogniser else None)
-        if recogniser is not None and in_language(row.language, row.text, wanted):
-            heard = recogniser.transcribe([said.waveform], row.language)[0].text if len(said.waveform) else ""
-            errors = count_errors(row.text, heard, row.language)
-            figures |= {"heard_spoken": heard, "errors_spoken": errors.edits, "length": errors.length}
-        found.append(figures)
+        for row, one in zip(rows, said, strict=True)
+    ]
+    known = [] if judge is None else [n for n, row in enumerate(rows) if judge.knows(row.language)]
+    if judge is not None:
+        heard = judge.hear([rows[n] for n in known], [said[n].waveform for n in known], "spoken")
+        for number, figures in zip(known, heard, strict=True):
+            found[number] |= figures
     return found
-
-
-def model_name(path: str) -> str:
-    """Return a name that changes when a model folder's files do."""
-    folder = Path(path)
-    if not folder.is_dir():
-        return path
-    files = sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in folder.iterdir() if f.is_file())
-    return f"{path} {hashlib.sha256(json.dumps(files).encode()).hexdigest()[:12]}"

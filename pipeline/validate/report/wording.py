@@ -9,6 +9,7 @@ OUTCOMES = ("failed", "unsure", "passed", "skipped")
 VERDICTS = {
     "pass": "A model trained on this can speak well.",
     "fail": "Do not train on this yet.",
+    "not judged": "Not judged: the recordings could not be listened to.",
 }
 TOTALS = ("rows_unaccounted", "shards_unfinished", "shards_of_another_plan", "files_damaged")
 REASONS = {

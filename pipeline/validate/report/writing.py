@@ -26,7 +26,7 @@ LONGEST = 20.0  # seconds that a player holds: the file is to stay small
 def write_report(dataset: Dataset, outcome: Outcome, parts: Inputs) -> Path:
     """Write the page and return its path."""
     cards = [] if parts.codec is None else _cards(dataset, outcome, parts)
-    path = dataset.root / "report" / "index.html"
+    path = outcome.report / "index.html"
     title = dataset.root.resolve().name
     write_text(path, page(title, outcome.metrics, outcome.checks, outcome.suspects, cards))
     return path
