@@ -38,7 +38,7 @@ def content_digest(path: Path) -> str:
     for file in files:
         with file.open("rb") as content:
             digest.update(f"{file.name}\0{hashlib.file_digest(content, 'sha256').hexdigest()}\n".encode())
-    base = base_of(str(path))
+    base = base_of(path)
     folder = None if base is None else find_file(base)
     if folder is not None and folder.is_dir() and folder.resolve() != path.resolve():
         digest.update(content_digest(folder).encode())
