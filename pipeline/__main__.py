@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, refusal
 
 VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(parser) and run(arguments)
     "create": "audio and transcripts to a dataset of text and codes",
@@ -56,6 +56,15 @@ def run_command(command: Callable[[], int]) -> int:
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_status
+    except BrokenPipeError:
+        print("error: the output was closed before the end", file=sys.stderr)
+        sys.stdout = None  # or the interpreter complains that it cannot flush it
+        return PipelineError.exit_status
+    except OSError as error:
+        if error.errno is None:
+            raise
+        print(f"error: {refusal(error)}", file=sys.stderr)
+        return PipelineError.exit_status
     except KeyboardInterrupt:
         print("interrupted; run the same command again to go on", file=sys.stderr)
         return INTERRUPTED

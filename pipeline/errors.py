@@ -1,7 +1,24 @@
 """Errors a user can cause. Each carries one sentence: what, where, what to do.
 
-Entry points turn them into that sentence and an exit status; anything else is a bug and keeps its traceback.
+Entry points turn them into that sentence and an exit status, as they do with what the system refuses (a full
+disk, too few file handles); anything else is a bug and keeps its traceback.
 """
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+
+REMEDIES = {
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space or ask for a larger quota",
+    errno.EMFILE: "allow more open files (ulimit -n), or take fewer processes (--num-workers)",
+    errno.ENFILE: "close other programs: the machine has no file handles left",
+    errno.EIO: "check the disk",
+    errno.EACCES: "get the right to it, or take another folder",
+    errno.EPERM: "get the right to it, or take another folder",
+    errno.EROFS: "take a folder that can be written to",
+}
 
 
 class PipelineError(Exception):
@@ -29,3 +46,22 @@ class MissingPackage(UsageError):
         super().__init__(
             f"{purpose} needs the package {package}: pip install -c constraints.txt '.[{extra}]'"
         )
+
+
+@contextlib.contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Give an OSError of the block that names no file, as a failed write does not, the name of `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def refusal(error: OSError) -> str:
+    """Return the sentence for what the system refused: which file, why, what to do."""
+    assert error.errno is not None
+    where = f"{error.filename}: " if error.filename is not None else ""
+    remedy = REMEDIES.get(error.errno, "mend that")
+    return f"{where}{os.strerror(error.errno)}; {remedy}, then run the same command again, which goes on"

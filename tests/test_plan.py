@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from dataclasses import replace
@@ -5,6 +6,7 @@ from dataclasses import replace
 import pytest
 from corpus_helpers import ListedCorpus
 
+from pipeline.audio.source import FolderSource
 from pipeline.build.plan import plan, read_excluded
 from pipeline.config import LimitSettings
 from pipeline.dataset.manifest import Manifest
@@ -179,3 +181,39 @@ def test_a_large_plan_is_several_parts_with_the_same_shards(corpus, tmp_path, mo
     with pytest.raises(UsageError, match="another corpus"):
         planned(replace(corpus, entries=others), tmp_path / "many")
     assert Manifest(tmp_path / "many/manifest").chunks == many.chunks
+
+
+def test_names_and_texts_that_are_no_unicode_are_rejected_once_and_for_all(tmp_path, make_clip):
+    make_clip("good.wav")
+    entries = [
+        Utterance("good", "good.wav", "fine"),
+        Utterance("caf\udce9", "good.wav", "fine"),  # a Latin-1 file name, as the system gives it
+        Utterance("text", "good.wav", "half a \ud83d smile"),
+        Utterance("who", "good.wav", "fine", speaker="\udcff"),
+        Rejection("caf\udce9.txt", "", Reason.MALFORMED_TRANSCRIPT, "not \udce9"),
+    ]
+    for _ in range(2):
+        manifest, summary = planned(ListedCorpus(tmp_path / "audio", entries), tmp_path)
+        assert [row.reason for row in rows(manifest)] == [None, *["malformed_transcript"] * 4]
+        assert [row.utterance.id for row in rows(manifest)][1] == "caf\\udce9"
+    assert (summary.new, summary.changed, summary.vanished) == (0, 0, 0)
+
+
+def test_a_file_from_the_far_future_is_planned(corpus, tmp_path):
+    corpus.source.stat("clip00.wav")
+    os.utime(tmp_path / "audio" / "clip00.wav", ns=(0, 2**63 - 1))
+    assert [row.reason for row in rows(planned(corpus, tmp_path)[0])] == [None] * 10
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+def test_what_the_machine_refuses_while_planning_is_no_fault_of_the_clip(corpus, tmp_path, number):
+    class Refusing(FolderSource):
+        def stat(self, locator):
+            raise OSError(number, os.strerror(number), locator)
+
+    class Corpus(ListedCorpus):
+        source = Refusing(tmp_path / "audio")
+
+    with pytest.raises(OSError, match=os.strerror(number)):
+        planned(Corpus(tmp_path / "audio", corpus.entries), tmp_path)
+    assert not list((tmp_path / "manifest").glob("*"))

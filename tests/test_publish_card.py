@@ -138,3 +138,32 @@ def test_a_shard_whose_clips_were_all_rejected_does_not_stop_loading(form: str, 
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"), split="train")
     assert loaded.to_list() == ROWS[:5]
     assert list(datasets.load_dataset(str(tmp_path / "out"), split="train", streaming=True)) == ROWS[:5]
+
+
+def test_names_that_would_be_markup_are_shown_as_text(tmp_path: Path) -> None:
+    names = (
+        "<script>alert(1)</script>",
+        "[x](javascript:alert(1))",
+        "a | b",
+        "`c` *d* _e_",
+        "f\n# g",
+        "&lt;",
+        "h_i-j.k",
+    )
+    rows = [row(i, speaker=name) for i, name in enumerate(names)]
+    root = tmp_path / "<b>out"
+    dataset = make_dataset(root, rows, licence="x\n```\n<img src=x>\n---\nlicense: mit")
+    write_card(dataset)
+    _, front, text = (root / "README.md").read_text().split("---\n", 2)
+    assert yaml.safe_load(front)["pretty_name"] == "<b>out"
+    assert yaml.safe_load(front)["license"] == "other"
+    body, _, settings = text.partition("\n## Settings\n")
+    for markup in ("<script", "<b>", "<img", "[x]", "`c`", " *d*", "\n# g"):
+        assert markup not in body
+    assert "| &lt;script&gt;alert(1)&lt;/script&gt; |" in body
+    assert "| a \\| b |" in body
+    assert "| &amp;lt; |" in body
+    assert "| h_i-j.k |" in body
+    fence = settings.splitlines()[1].removesuffix("yaml")
+    assert settings.count(fence) == 2
+    assert settings.endswith(f"\n{fence}\n") or settings.endswith(f"\n{fence}")

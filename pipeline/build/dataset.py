@@ -9,6 +9,7 @@ from typing import Any
 from pipeline import config as configuration
 from pipeline.build.create import Say, create
 from pipeline.config import Settings
+from pipeline.dataset.folder import check_output
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.single_file import dataset_folder
 from pipeline.storage.claims import claimed
@@ -43,5 +44,6 @@ def create_dataset(
     """
     resolved = configuration.resolve(config, audio=audio, text=text, values=settings or {})
     target = resolve_path(output)
+    check_output(target, resolved)
     with claimed(dataset_folder(target)):
         return create(target, resolved, say, retry_rejected=retry_rejected)

@@ -7,6 +7,7 @@ decoded here.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 from collections import Counter, defaultdict, deque
@@ -28,6 +29,8 @@ from pipeline.utterance import Reason, Rejection, Utterance
 THREADS = 8  # probing waits for the disk, and the header readers let go of the interpreter
 CHUNK = 64  # utterances a task
 AHEAD = 4 * THREADS  # tasks under way: bounds memory
+REFUSED = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)  # by the machine
+LATEST = 2**63 - 1  # ns since 1970; the manifest's column, and the year 2262
 Entry = Utterance | Rejection
 Task = tuple[Entry, tuple[int, ManifestRow] | None, bool]  # its known row and number; first of its id?
 Examined = tuple[int | None, ManifestRow | None, ManifestRow]  # known row's number, known row, row now
@@ -65,7 +68,7 @@ def plan(
     known = _KnownRows(manifest)
     summary = PlanSummary()
     examine = _Examiner(corpus.source, limits, Prober(corpus.source), frozenset(excluded), retry_rejected)
-    entries = itertools.islice(corpus.utterances(), max_samples)
+    entries = map(_in_unicode, itertools.islice(corpus.utterances(), max_samples))
     numbered = ((entry, known.match(entry.id), first) for entry, first in _first_of_id(entries))
     changes: dict[int, ManifestRow] = {}
 
@@ -111,6 +114,28 @@ def read_excluded(path: str | None) -> frozenset[str]:
         raise UsageError(f"cannot read --exclude {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"--exclude {path}: expected one JSON object with an `id` a line") from error
+
+
+def _in_unicode(entry: Entry) -> Entry:
+    """Return `entry`, or a rejection in its place if a name or text is no Unicode: no file can hold that."""
+    stated = (entry.detail,) if isinstance(entry, Rejection) else (entry.text, entry.speaker, entry.language)
+    if _is_unicode("".join(filter(None, (entry.id, entry.audio, *stated)))):
+        return entry
+    id, audio = _escaped(entry.id), _escaped(entry.audio)
+    if isinstance(entry, Rejection):
+        return Rejection(id, audio, entry.reason, _escaped(entry.detail))
+    return Rejection(id, audio, Reason.MALFORMED_TRANSCRIPT, f"{id}: a name or its text is not valid Unicode")
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
+def _escaped(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
 
 
 class _KnownRows:
@@ -170,7 +195,10 @@ class _Examiner:
     def _looked_up(self, entry: Utterance, old: ManifestRow | None) -> ManifestRow:
         try:
             size, mtime_ns = self.source.stat(entry.audio)
+            mtime_ns = min(mtime_ns, LATEST)
         except OSError as error:
+            if error.errno in REFUSED:
+                raise
             detail = f"{entry.audio}: {error.strerror or error}"
             return ManifestRow(entry, reason=Reason.MISSING_AUDIO, detail=detail)
         # A row that was refused before its file was looked at has no size, and so is never the same.

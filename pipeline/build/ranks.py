@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.build.create import Say, check_reject_rate, make, make_plan, read_plan
 from pipeline.config import Settings
-from pipeline.dataset.folder import unfinished
+from pipeline.dataset.folder import check_output, unfinished
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.single_file import dataset_folder
 from pipeline.dataset.summary import finish
@@ -88,6 +88,7 @@ def create_rank(
     target = resolve_path(output)
     root, settings = dataset_folder(target), beside_others(settings, os.environ)
     say(f"{part} (by {part.told_by})")
+    check_output(target, settings)
     with claimed_rank(root, part, say) as claim:
         if claim.first:
             planned = make_plan(root, settings, say, retry_rejected=retry_rejected)

@@ -15,13 +15,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Plan, or bring an earlier plan up to date."""
     from pipeline.build.create import make_plan
-    from pipeline.dataset.folder import unfinished
+    from pipeline.dataset.folder import check_output, unfinished
     from pipeline.dataset.single_file import dataset_folder
     from pipeline.storage.claims import claimed
     from pipeline.storage.paths import resolve_path
 
     settings = settings_of(arguments)
-    root = dataset_folder(resolve_path(arguments.output))
+    output = resolve_path(arguments.output)
+    root = dataset_folder(output)
+    check_output(output, settings)
     with claimed(root):
         planned = make_plan(root, settings, print)
     left = len(unfinished(planned.dataset, planned.manifest))

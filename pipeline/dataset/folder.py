@@ -13,9 +13,10 @@ import yaml
 from pipeline.config import Settings, changes_results, flatten
 from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
+from pipeline.dataset.single_file import dataset_folder
 from pipeline.errors import UsageError
 from pipeline.storage.files import write_text
-from pipeline.storage.paths import is_remote, sizes
+from pipeline.storage.paths import is_remote, sizes, store_errors
 from pipeline.utterance import Reason
 
 PLANNED = {  # reasons that planning finds again by itself, so that trying the clip again is of no use
@@ -29,20 +30,36 @@ PLANNED = {  # reasons that planning finds again by itself, so that trying the c
 }
 
 
-def open_or_init(root: Path, settings: Settings) -> Dataset:
-    """Open the dataset in `root`; the first run writes its `config.yaml`.
+def check_output(output: Path, settings: Settings) -> None:
+    """Check, without writing anything, that a dataset of these settings can be made or gone on with.
 
-    Raises UsageError if the settings would give other results than those that made it.
+    `output` is a folder or a `NAME.jsonl`. Raises UsageError if it holds something else.
     """
+    root = dataset_folder(output)
+    with store_errors(output):
+        if root != output and (output.is_dir() or (output.exists() and not root.exists())):
+            raise UsageError(f"{output} is there and was not made by create_dataset.py: give another name")
+        known = (root / "config.yaml").exists()
+    if known:
+        _opened(root, settings)
+    elif strangers := strangers_in(root):
+        raise UsageError(
+            f"{root} is not empty and not a dataset ({strangers[0]} is in it): give another folder"
+        )
+
+
+def open_or_init(root: Path, settings: Settings) -> Dataset:
+    """Open the dataset in `root`; the first run writes its `config.yaml`. Raises as `check_output` does."""
+    check_output(root, settings)
     path = root / "config.yaml"
     if not path.exists():
-        if strangers := strangers_in(root):
-            raise UsageError(
-                f"{root} is not empty and not a dataset ({strangers[0]} is in it): give another folder"
-            )
         kept = settings.model_dump(exclude={"run"})  # where shards were made says nothing of the dataset
         content = {"fingerprint": settings.fingerprint(), "settings": kept}
         write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    return _opened(root, settings)
+
+
+def _opened(root: Path, settings: Settings) -> Dataset:
     dataset = Dataset(root)
     if dataset.fingerprint != settings.fingerprint():
         raise UsageError(f"{root} was made with other settings: {_differences(dataset.settings, settings)}")
@@ -55,6 +72,8 @@ def strangers_in(root: Path) -> list[str]:
         return [entry.name for entry in root.iterdir() if entry.name and not entry.name.startswith(".")]
     except FileNotFoundError:  # a store has no empty folders
         return []
+    except NotADirectoryError as error:
+        raise UsageError(f"{root} is a file: give a folder, or a name.jsonl for one file") from error
 
 
 def _differences(made_with: dict[str, Any], settings: Settings) -> str:

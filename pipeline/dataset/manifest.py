@@ -19,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, naming
 from pipeline.storage.files import replacing
 from pipeline.utterance import Utterance
 
@@ -191,7 +191,7 @@ def damaged(chunk: Path, what: str) -> UsageError:
 def _reading(chunk: Path) -> Iterator[Any]:
     """Open a chunk for a block. Raises UsageError if its content is not what was written."""
     try:
-        with chunk.open("rb") as file:
+        with naming(chunk), chunk.open("rb") as file:
             yield file
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno is not None:

@@ -16,7 +16,7 @@ from pipeline.dataset import rows
 from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.state import ShardFiles, State, digest_of, parse_state
 from pipeline.dataset.stats import totals
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, naming
 from pipeline.storage.paths import contents, is_remote, local, resolve_path, sizes
 
 AGAIN = "run create_dataset.py on it again, which makes what is missing"
@@ -158,7 +158,7 @@ class Dataset:
     def _read(self, state: State, columns: Sequence[str] | None) -> pa.Table:
         path = self.files(state.shard).data
         try:
-            with local(path) as copy_here:
+            with naming(path), local(path) as copy_here:
                 table = rows.read(copy_here, self.form, columns or state.columns)
         except FileNotFoundError as error:
             raise self._damage(state, path, "is missing") from error
@@ -179,7 +179,7 @@ class Dataset:
             path = self.files(state.shard).rejected
             count = 0
             try:
-                with path.open(encoding="utf-8") as file:
+                with naming(path), path.open(encoding="utf-8") as file:
                     for line in file:
                         count += 1
                         yield json.loads(line)

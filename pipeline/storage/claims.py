@@ -7,6 +7,7 @@ In an object store they are leases, which nobody can share: there a whole run lo
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -125,7 +126,7 @@ def _locked(path: Path, operation: int) -> Iterator[bool]:
         with leased(path, wait=not operation & fcntl.LOCK_NB) as held:
             yield held
         return
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    descriptor = _opened(path)
     try:
         try:
             fcntl.flock(descriptor, operation)
@@ -139,3 +140,13 @@ def _locked(path: Path, operation: int) -> Iterator[bool]:
         yield True
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Open a lock file; where nothing may be written, to read: a finished dataset can be looked at."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        if error.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+            raise
+        return os.open(path if path.exists() else path.parent, os.O_RDONLY)

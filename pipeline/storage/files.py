@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.errors import naming
 from pipeline.storage.paths import is_remote, upload
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -29,22 +30,24 @@ def replacing(target: Path, writer: str = "") -> Iterator[Path]:
             yield Path(folder) / target.name
             upload(Path(folder) / target.name, target)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}{writer and '.' + writer}.tmp")
-    try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(target)
-        sync(target.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            sync(temporary)
+            temporary.replace(target)
+            sync(target.parent)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the error that is under way says more
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 def write_text(target: Path, text: str) -> bool:
     """Replace `target` by `text` in UTF-8, unless it already says just that; return whether it did not."""
     content = text.encode()
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError), naming(target):
         if target.read_bytes() == content:
             return False
     with replacing(target) as temporary:
@@ -55,7 +58,7 @@ def write_text(target: Path, text: str) -> bool:
 def checksum(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
@@ -65,6 +68,7 @@ def sync(path: Path) -> None:
     """Make a file's bytes, or a folder's names, durable."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        with naming(path):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline.errors import MissingPackage, PipelineError, UsageError
+from pipeline.errors import MissingPackage, PipelineError, UsageError, naming
 
 EXTRAS = {
     "s3": "s3",
@@ -115,7 +115,7 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
         return {name.rpartition("/")[2]: content for name, content in read.items()}
     found = {}
     for each in folder.glob(pattern):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), naming(each):
             found[each.name] = each.read_bytes()
     return found
 

@@ -15,6 +15,7 @@ import yaml
 
 from pipeline.dataset.card.plot import bars, below
 from pipeline.dataset.reader import Dataset
+from pipeline.errors import UsageError
 
 SHOWN = 20  # speakers or languages listed by name
 CODEC_LICENCES = {  # where a checkpoint does not name its own
@@ -70,7 +71,8 @@ def text(dataset: Dataset, stats: Mapping[str, Any], columns: Sequence[str], pla
         codec_words=CODEC,
         shown=SHOWN,
         validation=_validation(dataset.root / "report" / "metrics.json"),
-        settings=yaml.safe_dump(given, sort_keys=False, allow_unicode=True),
+        settings=(text := yaml.safe_dump(given, sort_keys=False, allow_unicode=True)),
+        fence="`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0)),
         bars=bars,
         below=below,
     )
@@ -110,11 +112,13 @@ def _template() -> jinja2.Template:
 
 
 def _validation(report: Path) -> Any:
-    """Return the `metrics.json` that validation writes; None without one."""
+    """Return what validation wrote; None if it did not. Raises UsageError if that is damaged."""
     try:
-        return json.loads(report.read_text(encoding="utf-8"))
+        return json.loads(report.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError as error:
+        raise UsageError(f"{report} is damaged: delete it, or validate again") from error
 
 
 def _codec_licence(codec: Mapping[str, Any]) -> str:
@@ -136,4 +140,7 @@ def _figure(value: Any) -> str:
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"\s+", " ", text.replace("|", "\\|"))
+    """Return what is shown as just this text in Markdown: on one line, without markup, links and HTML."""
+    line = re.sub(r"[\s\x00-\x1f\x7f]+", " ", text)
+    line = re.sub(r"&(?=#?\w+;)", "&amp;", line).replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([|`*\[\]\\]|~~|\b_\B|\B_\b)", r"\\\1", line)
