@@ -28,8 +28,9 @@ import torchaudio
 from benchmarks.common import save
 from pipeline.audio.decode import decode, resample
 from pipeline.audio.source import FolderSource
+from pipeline.codec.shapes import choose_shapes, codes_of, plan_batches
 from pipeline.config import LimitSettings, LoadSettings
-from pipeline.loader import Request, load, plan_batches
+from pipeline.loader import Request, load
 from pipeline.utterance import Utterance
 
 TARGET_RATE = 16000
@@ -82,7 +83,9 @@ def plain_loop(paths: list[Path]) -> float:
 
 
 def batches(paths: list[Path], durations: list[float], rounds: int) -> Iterator[tuple[int, list[Request]]]:
-    plan = plan_batches(durations, LoadSettings().batch_seconds / 4)
+    codes = codes_of(durations, 50.0)
+    shapes = choose_shapes(codes, len(codes), int(LoadSettings().batch_seconds / 4 * 50), int(codes.max()))
+    plan = [batch for batch, _ in plan_batches(codes, shapes)]
     for number in range(rounds):
         for batch in plan:
             yield number, [Request(i, Utterance(paths[i].stem, paths[i].name, "text")) for i in batch]

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
-from codec_helpers import codec, padded, sound, xcodec2
-from hypothesis import given
-from hypothesis import strategies as st
+from codec_helpers import codec, differences, padded, sound, xcodec2
 
 from pipeline.codec.activation.plain import plain
 from pipeline.codec.encoder import BatchEncoder
+from pipeline.codec.exactness import Tolerance
+from pipeline.codec.loading import XCODEC2
 from pipeline.codec.log_mel import LogMel
-from pipeline.codec.shapes import step_up, widened
-
-
-@given(st.integers(1, 100_000))
-def test_a_step_is_at_most_an_eighth_away(size: int) -> None:
-    assert size <= step_up(size) <= max(16, size * 9 / 8)
-    assert step_up(step_up(size)) == step_up(size)
-
-
-def test_a_thousand_sizes_have_few_steps() -> None:
-    assert len({step_up(size) for size in range(1, 1_001)}) < 70
+from pipeline.codec.native import Identity, NativeCodec
+from pipeline.codec.runners import widened
+from pipeline.codec.shapes import Shape
 
 
 def test_a_widened_batch_holds_the_same_clips() -> None:
-    batch, lengths = padded([sound(n, 0) for n in (5_000, 3_000, 40_001)])
-    wider, all_lengths = widened(batch, lengths, 320)
-    assert (wider.shape[1] + 1) % 320 == 0
-    assert torch.equal(wider[:3, : batch.shape[1]], batch)
-    assert not wider[:, batch.shape[1] :].any()
-    assert all_lengths[:3].tolist() == lengths.tolist()
-    assert all_lengths[3:].tolist() == [1] * (len(wider) - 3)
+    batch, lengths = padded([sound(n, 0) for n in (5_000, 3_000, 40_001)], extra=700)
+    wider, all_lengths = widened(batch, lengths, Shape(5, 130), 320)
+    assert wider.shape == (5, 130 * 320 - 1)
+    assert torch.equal(wider[:3, :40_701], batch)
+    assert not wider[:, 40_001:].any()
+    assert not wider[3:].any()
+    assert all_lengths.tolist() == [5_000, 3_000, 40_001, 41_599, 41_599]
 
 
 @torch.inference_mode()
@@ -45,13 +38,56 @@ def test_both_encoders_are_one_graph_each_and_give_the_same_values() -> None:
     torch.testing.assert_close(made.pre_quant[:, :9], expected.pre_quant[:, :9])
 
 
-def test_stepped_up_batches_give_the_codes_of_each_clip_alone() -> None:
+def test_batches_have_the_shapes_that_were_announced_and_every_clip_its_own_codes() -> None:
     one = codec("xcodec2", whole_batches=True)
-    clips = [sound(n, seed) for seed, n in enumerate([7_000, 9_990, 6_400])]
-    with torch.inference_mode():
-        coded = one._encoder(*widened(*padded(clips), 320))
-    for row, clip in enumerate(clips):
-        alone = one.reference.encode(clip)
-        assert (
-            coded.codes[row, : len(alone)].numpy() == alone
-        ).mean() > 0.99  # within rounding, see exactness
+    clips = [sound(n, seed) for seed, n in enumerate([7_000, 9_990, 6_400, 40_000, 333, 9_000])]
+    alone = [one.reference.encode(clip) for clip in clips]
+    shapes = [Shape(2, 32), Shape(3, 25), Shape(1, 130)]
+    one.expect(shapes, 0.0)
+    assert differences(one.encode(*padded(clips)), alone) == 0
+    assert one._runner.used == set(shapes)
+    assert "3 batch shapes" in one.report()
+
+
+def test_a_codec_that_shrinks_gives_the_same_codes_in_smaller_batches() -> None:
+    one = codec("xcodec2", whole_batches=True)
+    clips = [sound(n, seed) for seed, n in enumerate([7_000, 7_100, 6_400, 7_050])]
+    alone = [one.reference.encode(clip) for clip in clips]
+    one.expect([Shape(4, 25), Shape(1, 60)], 0.0)
+    assert one.shrink()
+    assert differences(one.encode(*padded(clips)), alone) == 0
+    assert Shape(2, 25) in one._runner.used
+    assert not one.shrink()  # two rows of 25 codes are less than the longest clip may have
+
+
+def test_clips_in_doubt_are_encoded_again_while_later_batches_are_launched() -> None:
+    one = codec("xcodec2", whole_batches=True)
+    one.tolerance = Tolerance()
+    one.tolerance.value = 1.0  # every clip is in doubt
+    batches = [padded([sound(4_000 + n, n), sound(3_000, n)]) for n in range(3)]
+    alone = [
+        [one.reference.encode(row[:length]) for row, length in zip(*batch, strict=True)] for batch in batches
+    ]
+    pending = [one.launch(*batch) for batch in batches]
+    assert [differences(one_.result(), codes) for one_, codes in zip(pending, alone, strict=True)] == [
+        0,
+        0,
+        0,
+    ]
+    assert one.tolerance.redone == 6
+
+
+@pytest.mark.parametrize(("hours", "compiled"), [(1, False), (100, True)])
+def test_the_size_of_the_corpus_decides_whether_the_encoder_is_compiled_on_cuda(
+    hours: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, extractor = xcodec2()
+    one = NativeCodec(model, extractor, XCODEC2, Identity("", "", ""), whole_batches=True, compiled=None)
+    made = []
+    monkeypatch.setattr(one._encoder, "compile", lambda: made.append(True))
+    one.expect([Shape(1, 2_001)], hours * 3_600.0)
+    assert made == []  # a CPU waits for no compiler
+    monkeypatch.setattr(one, "_device", torch.device("cuda"))
+    one._compiled = None
+    one.expect([Shape(1, 2_001)], hours * 3_600.0)
+    assert bool(made) is compiled

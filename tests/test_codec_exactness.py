@@ -11,7 +11,7 @@ from codec_helpers import codec, differences, padded, sound
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.codec.exactness import SAFETY, Tolerance
+from pipeline.codec.exactness import MEASURED_CODES, SAFETY, Tolerance
 from pipeline.codec.loading import XCODEC2
 from pipeline.codec.native import Identity, NativeCodec
 
@@ -81,7 +81,9 @@ def test_rounding_moves_no_value_further_than_the_tolerance(whole: bool) -> None
     clips = [sound(n, seed) for seed, n in enumerate([320, 5_000, 16_001, 50_000, 33_333, 70_000])]
     one.encode(*padded(clips))
     assert one.tolerance is not None
-    coded = one._encode(*padded(clips))
+    with torch.inference_mode():
+        coded = one._encoder(*padded(clips))
+    assert coded.pre_quant is not None
     for row, clip in enumerate(clips):
         _, pre_quant = one.reference.encode_scaled(clip)
         moved = float((coded.pre_quant[row, : len(pre_quant)] - pre_quant).abs().max())
@@ -90,9 +92,21 @@ def test_rounding_moves_no_value_further_than_the_tolerance(whole: bool) -> None
 
 def test_the_tolerance_grows_with_what_is_seen_and_never_shrinks() -> None:
     tolerance = Tolerance()
-    tolerance.observe(1e-4)
-    tolerance.observe(1e-7)
+    tolerance.observe(1e-4, 100)
+    tolerance.observe(1e-7, 100)
     assert tolerance.value == SAFETY * 1e-4
+
+
+def test_the_first_clips_are_encoded_twice_until_their_movement_is_known() -> None:
+    tolerance = Tolerance()
+    assert tolerance.in_doubt(0.5, reliable=True)
+    tolerance.observe(1e-6, MEASURED_CODES - 1)
+    assert tolerance.in_doubt(0.5, reliable=True)
+    tolerance.observe(1e-6, 1)
+    assert not tolerance.in_doubt(0.5, reliable=True)
+    assert tolerance.in_doubt(1e-6, reliable=True)
+    assert tolerance.in_doubt(0.5, reliable=False)
+    assert (tolerance.clips, tolerance.redone) == (5, 4)
 
 
 def test_a_clip_in_doubt_is_encoded_again_by_the_reference() -> None:

@@ -12,6 +12,7 @@ from codec_helpers import SAMPLE, authors_layout, differences, padded, sound, xc
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from pipeline.codec.agreement import agreeing, encode_alone
 from pipeline.codec.loading import half_precision, load
 from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
@@ -125,9 +126,20 @@ def test_the_fingerprint_follows_the_weights(tmp_path: Path) -> None:
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 
-def test_bf16_on_a_cpu_is_float32_with_a_notice() -> None:
+def test_bf16_on_a_processor_without_it_is_float32_with_a_notice(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
     with pytest.warns(UserWarning, match="float32"):
         assert half_precision(True, torch.device("cpu")) is None
+
+
+def test_bf16_on_a_processor_that_has_it_keeps_most_codes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    codec = load(CodecSettings(bf16=True, device="cpu"))
+    assert codec.precision == "bf16"
+    clips = [sound(16_000, seed) for seed in range(3)]
+    equal, total = agreeing(codec.encode(*padded(clips)), [encode_alone(codec, clip) for clip in clips])
+    assert 0.8 < equal / total < 1.0
 
 
 def test_the_licence_comes_from_the_model_card() -> None:

@@ -28,18 +28,25 @@ class SmallCodec(FakeCodec):
 
     room: int = 16000
     when: str = "launch"
-    seen: list = field(default_factory=list)
+    rows: int = 64  # of its batches
+    tried: list = field(default_factory=list)  # samples of its batches
 
     def launch(self, waveforms, lengths):
-        self.seen.append(tuple(waveforms.shape))
-        if waveforms.numel() <= self.room:
-            return Done(FakeCodec.encode(self, waveforms, lengths))
-        if self.when == "launch":
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return Failing()
+        for start in range(0, len(lengths), self.rows):
+            part = waveforms[start : start + self.rows]
+            self.tried.append(part.numel())
+            if part.numel() > self.room:
+                if self.when == "launch":
+                    raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+                return Failing()
+        return Done(FakeCodec.encode(self, waveforms, lengths))
 
     def encode(self, waveforms, lengths):
         return self.launch(waveforms, lengths).result()
+
+    def shrink(self):
+        self.rows //= 2
+        return self.rows > 0 or bool(setattr(self, "rows", 1))
 
 
 class Failing:
@@ -48,12 +55,21 @@ class Failing:
 
 
 @pytest.mark.parametrize("when", ["launch", "result"])
-def test_a_batch_that_does_not_fit_is_split_until_it_does(when):
+def test_a_batch_that_does_not_fit_is_encoded_in_smaller_ones(when):
     batch = clips(0.1, 0.2, 0.3, 0.4, 0.5)
     ((same, codes),) = encode(SmallCodec(when=when), [batch])
     assert same is batch
     for found, alone in zip(codes, FakeCodec().encode(batch.waveforms, batch.lengths), strict=True):
         np.testing.assert_array_equal(found, alone)
+
+
+def test_the_size_that_fitted_is_remembered():
+    codec = SmallCodec()
+    batch = clips(0.5, 0.5, 0.5, 0.5)
+    list(encode(codec, [batch]))
+    codec.tried.clear()
+    list(encode(codec, [batch] * 5))
+    assert max(codec.tried) <= codec.room
 
 
 def test_only_a_clip_that_does_not_fit_alone_has_no_codes():
@@ -68,7 +84,7 @@ def test_every_batch_comes_out_once_in_order_even_an_empty_one():
     assert [len(codes) for _, codes in found] == [2, 0, 1, 0]
 
 
-def test_the_next_batch_is_launched_before_the_last_ones_codes_are_awaited():
+def test_the_next_two_batches_are_launched_before_the_first_ones_codes_are_awaited():
     events = []
 
     class Noting(FakeCodec):
@@ -81,8 +97,8 @@ def test_the_next_batch_is_launched_before_the_last_ones_codes_are_awaited():
             events.append("result")
             return [np.zeros(1, np.uint16)]
 
-    list(encode(Noting(), [clips(0.1), clips(0.1), clips(0.1)]))
-    assert events == ["launch", "launch", "result", "launch", "result", "result"]
+    list(encode(Noting(), [clips(0.1)] * 4))
+    assert events == ["launch"] * 3 + ["result", "launch"] + ["result"] * 3
 
 
 def test_another_error_is_not_taken_for_lack_of_memory():

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
 from loader_helpers import BROKEN, content, fates, loaded, make_clips, sound, work
 
 from pipeline.errors import UsageError
-from pipeline.loader import Request, plan_batches, processes
+from pipeline.loader import Request, processes
 from pipeline.loader.worker import pad
 from pipeline.utterance import Utterance
 
@@ -22,34 +19,6 @@ from pipeline.utterance import Utterance
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     return make_clips(tmp_path_factory.mktemp("clips"))
-
-
-durations = st.lists(st.floats(0.0, 60.0) | st.sampled_from([0.1, 0.3, 1.0, 30.0]), max_size=80)
-
-
-@examples(max_examples=200, deadline=None, derandomize=True)
-@given(durations, st.floats(0.5, 300.0))
-def test_batches_hold_every_clip_once_within_the_bound_and_sorted_by_length(seconds, bound):
-    batches = plan_batches(seconds, bound)
-    order = [index for batch in batches for index in batch]
-    assert sorted(order) == list(range(len(seconds)))
-    assert [(-seconds[i], i) for i in order] == sorted((-seconds[i], i) for i in order)
-    for batch, following in itertools.zip_longest(batches, batches[1:]):
-        longest = seconds[batch[0]]
-        assert len(batch) == 1 or len(batch) * longest <= bound * (1 + 1e-9)
-        if following and longest:  # a batch is closed only when one clip more would not fit
-            assert (len(batch) + 1) * longest > bound * (1 - 1e-9)
-
-
-@examples(max_examples=50, deadline=None, derandomize=True)
-@given(durations, st.randoms(use_true_random=False))
-def test_batches_of_distinct_clips_do_not_depend_on_their_order(seconds, random):
-    distinct = list(dict.fromkeys(seconds))
-    shuffled = random.sample(distinct, len(distinct))
-    by_duration = [
-        [[given[i] for i in b] for b in plan_batches(given, 60.0)] for given in (distinct, shuffled)
-    ]
-    assert by_duration[0] == by_duration[1]
 
 
 def test_order_and_content_do_not_depend_on_the_number_of_workers(folder):

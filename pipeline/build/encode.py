@@ -1,4 +1,4 @@
-"""Runs batches through the codec, two under way at a time, and splits a batch that does not fit."""
+"""Runs batches through the codec, some under way at a time, in smaller ones where memory does not suffice."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from pipeline.codec.protocol import Codec, Pending
 from pipeline.runtime import is_out_of_memory
 
-DEPTH = 2  # batches on the device: one is computed while the codes of the one before come back
+DEPTH = 3  # batches: one is computed, the next one waits, and clips in doubt of the last are encoded again
 Codes = list[np.ndarray | None]  # a clip's codes; None: it does not fit even alone
 
 
@@ -38,7 +38,7 @@ def encode(codec: Codec, batches: Iterable[B]) -> Iterator[tuple[B, Codes]]:
 
 
 def _launch(codec: Codec, batch: Padded) -> Pending | None:
-    """Start encoding; None if the batch is empty or did not fit beside the one under way."""
+    """Start encoding; None if the batch is empty or did not fit beside those under way."""
     if len(batch.lengths) == 0:
         return None
     try:
@@ -60,18 +60,22 @@ def _finish(codec: Codec, batch: B, pending: Pending | None) -> tuple[B, Codes]:
 
 
 def _encode_fitting(codec: Codec, waveforms: Tensor, lengths: Tensor) -> Codes:
-    """Encode a batch at once; if it does not fit, encode its two halves."""
-    clips = len(lengths)
-    if clips == 0:
+    """Encode a batch; while it does not fit, let the codec use less memory, and last encode clip by clip."""
+    if len(lengths) == 0:
         return []
+    while (codes := _encode(codec, waveforms, lengths)) is None and codec.shrink():
+        pass
+    if codes is not None or len(lengths) == 1:
+        return codes or [None]
+    clips = (slice(row, row + 1) for row in range(len(lengths)))
+    return [(_encode(codec, waveforms[clip], lengths[clip]) or [None])[0] for clip in clips]
+
+
+def _encode(codec: Codec, waveforms: Tensor, lengths: Tensor) -> Codes | None:
+    """Return the codes of a batch; None if it does not fit."""
     try:
         return list(codec.encode(waveforms[:, : int(lengths.max())], lengths))
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-    if clips == 1:
-        return [None]
-    half = clips // 2
-    return _encode_fitting(codec, waveforms[:half], lengths[:half]) + _encode_fitting(
-        codec, waveforms[half:], lengths[half:]
-    )
+        return None

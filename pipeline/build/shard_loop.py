@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,15 +17,17 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.audio.source import AudioSource
+from pipeline.build.batching import announce
 from pipeline.build.encode import Codes, encode
 from pipeline.codec.protocol import Codec
+from pipeline.codec.shapes import Shape, codes_of, plan_batches
 from pipeline.config import Settings
 from pipeline.dataset import rows
-from pipeline.dataset.manifest import ManifestRow, ShardPlan
+from pipeline.dataset.manifest import Manifest, ManifestRow, ShardPlan
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
 from pipeline.dataset.writer import write_shard
-from pipeline.loader import Batch, Request, load, plan_batches
+from pipeline.loader import Batch, Request, load
 from pipeline.utterance import Clip, Encoded, Reason, Rejection
 
 MAX_WRITING = 2  # shards waiting for the disk, each held in memory
@@ -65,10 +67,11 @@ def encode_shards(
     open_shards: dict[int, _OpenShard] = {}
     full: deque[_OpenShard] = deque()
     marks = provenance(codec, settings)
+    shapes = announce(codec, Manifest(dataset.root / "manifest"), settings)
 
     def batches() -> Iterator[tuple[int, list[Request]]]:
         for plan in shards:
-            shard, requests = _opened(plan, settings, watcher)
+            shard, requests = _opened(plan, shapes, codec, watcher)
             open_shards[plan.shard] = shard
             if not requests:
                 full.append(open_shards.pop(plan.shard))
@@ -130,14 +133,16 @@ def provenance(codec: Codec, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _opened(plan: ShardPlan, settings: Settings, watcher: Watcher) -> tuple[_OpenShard, list[list[Request]]]:
+def _opened(
+    plan: ShardPlan, shapes: Sequence[Shape], codec: Codec, watcher: Watcher
+) -> tuple[_OpenShard, list[list[Request]]]:
     rows_planned = plan.rows_read()
     wanted = [number for number, row in enumerate(rows_planned) if row.reason is None]
     durations = [rows_planned[number].duration or 0.0 for number in wanted]
-    groups = plan_batches(durations, settings.load.batch_seconds)
+    groups = plan_batches(codes_of(durations, codec.sample_rate / codec.hop_length), shapes)
     requests = [
         [Request(plan.first_row + wanted[i], rows_planned[wanted[i]].utterance) for i in group]
-        for group in groups
+        for group, _ in groups
     ]
     shard = _OpenShard(plan, rows_planned, len(requests))
     for number, row in enumerate(rows_planned, start=plan.first_row):

@@ -2,12 +2,13 @@
 
 Calls the submodules of the unmodified transformers model and puts masks between them (see masking.py). A
 clip's edges are hidden from it at every layer, so only floating-point rounding is left between a clip in a
-batch and the clip alone; `EncoderOutput.margin` says how much of it a clip can bear.
+batch and the clip alone; `EncoderOutput.margins` says how much of it a clip can bear.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
@@ -15,52 +16,60 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipeline.codec import semantic
-from pipeline.codec.activation.parameters import Activation
+from pipeline.codec.activation.parameters import Activation, snake_parameters
 from pipeline.codec.log_mel import LogMel
 from pipeline.codec.masking import valid, zero_past
+from pipeline.runtime import keep_compiled_code
+
+VARIANTS = 128  # of a compiled graph, each for some shapes: see shapes.py
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderOutput:
     """The codes of a batch, and how safe they are.
 
-    `codes`: int32 (clips, positions), of which a clip owns its first `counts`, int64 (clips,).
-    `pre_quant`: float32 (clips, positions, dimensions), the values just before rounding. `reliable`:
-    boolean (clips,), false if near-zero feature variance amplifies float error, so that the margin cannot
-    be trusted.
+    `codes`: uint16 (clips, positions), of which a clip owns its first `counts`, int64 (clips,).
+    `pre_quant`: float32 (clips, positions, dimensions), the values just before rounding. `margins`: float32
+    (clips,), how far the nearest of a clip's own is from a rounding boundary. `reliable`: boolean (clips,),
+    false if near-zero feature variance amplifies float error, so that the margin cannot be trusted. The
+    last three are None in half precision, where nothing is encoded again.
     """
 
     codes: Tensor
     counts: Tensor
-    pre_quant: Tensor
-    reliable: Tensor
+    pre_quant: Tensor | None = None
+    margins: Tensor | None = None
+    reliable: Tensor | None = None
 
-    def first(self, clips: int) -> EncoderOutput:
-        """Return the first `clips` clips."""
-        return EncoderOutput(
-            self.codes[:clips], self.counts[:clips], self.pre_quant[:clips], self.reliable[:clips]
-        )
-
-    def margin(self) -> Tensor:
-        """Return how far each clip's nearest value is from a rounding boundary: float32 (clips,)."""
-        distance = (self.pre_quant - self.pre_quant.floor() - 0.5).abs().amin(-1)
-        own = valid(self.counts, distance.shape[1])
-        return torch.where(own, distance, 1.0).amin(-1)
+    def map(self, change: Callable[[Tensor], Tensor]) -> EncoderOutput:
+        """Return the same with every tensor changed."""
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: change(one) for name, one in tensors.items() if one is not None})
 
 
 class BatchEncoder:
-    """Encodes padded batches with the submodules of `model` (an `Xcodec2Model` or a `NeuCodecModel`).
+    """Encodes padded batches with the submodules of `model`: of transformers' own, or of fast.py's copies.
 
-    `own_attention`: run w2v-BERT's layers by semantic.py instead of the library's forward.
+    `own_attention`: run w2v-BERT's layers by semantic.py instead of the library's forward. `half`: the type
+    that the encoders run in (autocast), on a CPU the semantic one alone; features and what is rounded stay
+    in float32.
     """
 
     def __init__(
-        self, model: nn.Module, mel: LogMel, hop: int, activation: Activation, *, own_attention: bool = False
+        self,
+        model: nn.Module,
+        mel: LogMel,
+        hop: int,
+        activation: Activation,
+        *,
+        own_attention: bool = False,
+        half: torch.dtype | None = None,
     ) -> None:
         self._model: Any = model  # submodules are untyped attributes
         self._mel = mel
         self._hop = hop
         self._activation = activation
+        self._half = half
         self._own_attention = own_attention and semantic.supported(self._model.semantic_encoder)
 
     def compile(self, backend: str = "inductor") -> None:
@@ -68,33 +77,44 @@ class BatchEncoder:
 
         Features stay outside: their Fourier transform is a library's anyway.
         """
+        keep_compiled_code()
+        dynamo = torch._dynamo.config  # at its own limit of 8, the next variant of a whole graph is an error
+        dynamo.recompile_limit = max(dynamo.recompile_limit, VARIANTS)
+        dynamo.accumulated_recompile_limit = max(dynamo.accumulated_recompile_limit, VARIANTS)
+        for module in self._model.acoustic_encoder.modules():
+            if hasattr(module, "upsample") and hasattr(module, "act"):
+                snake_parameters(module)  # kept on the module: computed outside any graph
         for name in ("_semantic", "_acoustic"):
             made = torch.compile(getattr(self, name), dynamic=True, fullgraph=True, backend=backend)
             setattr(self, name, made)
 
-    def __call__(self, waveforms: Tensor, lengths: Tensor, half: torch.dtype | None = None) -> EncoderOutput:
-        """Encode float32 `waveforms` (clips, samples), of int64 `lengths` (clips,).
-
-        Both are on one device. `half`: dtype that the two encoders run in (autocast); features,
-        joining and rounding stay in float32.
-        """
-        model = self._model
+    def __call__(self, waveforms: Tensor, lengths: Tensor) -> EncoderOutput:
+        """Encode float32 `waveforms` (clips, samples), of int64 `lengths` (clips,), both on one device."""
+        model, half, kind = self._model, self._half, waveforms.device.type
         pieces = waveforms.shape[1] // self._hop + 1  # the longest clip meets at least one zero after its end
         waveforms = functional.pad(waveforms, (0, pieces * self._hop - waveforms.shape[1]))
         padded = (lengths // self._hop + 1) * self._hop
         features, unsteady = self._mel(waveforms, padded)
         num_frames = self._mel.num_frames(padded)
-        with torch.autocast(waveforms.device.type, dtype=half, enabled=half is not None):
+        with torch.autocast(kind, dtype=half, enabled=half is not None):
             heard = self._semantic(features, num_frames)
+        with torch.autocast(kind, dtype=half, enabled=half is not None and kind != "cpu"):
             acoustic = self._acoustic(waveforms[:, None, :], padded)
-        shared = min(heard.shape[-1], acoustic.shape[-1])  # NeuCodec's features lack the last frame
-        joined = torch.cat([heard[..., :shared], acoustic[..., :shared]], dim=1).float().transpose(1, 2)
+            shared = min(heard.shape[-1], acoustic.shape[-1])  # NeuCodec's features lack the last frame
+            heard = heard[..., :shared].to(acoustic.dtype)
+            joined = model.fc_encoder(torch.cat([heard, acoustic[..., :shared]], dim=1).transpose(1, 2))
         quantizer = model.quantizer
-        low = quantizer.project_in(model.fc_encoder(joined))
+        low = quantizer.project_in(joined.float())
         rounding = quantizer.quantizer
         pre_quant = rounding.bound(rounding.bound(low))  # twice: so the published weights were trained
-        codes = ((pre_quant.round() + rounding.levels // 2) * rounding.basis).sum(-1).to(torch.int32)
-        return EncoderOutput(codes, torch.minimum(num_frames, padded // self._hop), pre_quant, ~unsteady)
+        codes = ((pre_quant.round() + rounding.levels // 2) * rounding.basis).sum(-1)
+        codes = codes.to(torch.int32).to(torch.uint16)
+        counts = torch.minimum(num_frames, padded // self._hop)
+        if half is not None:
+            return EncoderOutput(codes, counts)
+        distance = (pre_quant - pre_quant.floor() - 0.5).abs().amin(-1)
+        margins = torch.where(valid(counts, shared), distance, 1.0).amin(-1)
+        return EncoderOutput(codes, counts, pre_quant, margins, ~unsteady)
 
     def _semantic(self, features: Tensor, num_frames: Tensor) -> Tensor:
         hidden = self._listen(features, num_frames).transpose(1, 2)

@@ -13,22 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from pipeline.codec.protocol import Codec, Done
 from pipeline.errors import UsageError
 
 
-@dataclass(frozen=True)
-class Done:
-    """A `Pending` whose codes are there."""
-
-    codes: list[np.ndarray]
-
-    def result(self) -> list[np.ndarray]:
-        """Return one uint16 array a clip."""
-        return self.codes
-
-
 @dataclass
-class FakeCodec:
+class FakeCodec(Codec):
     """Sums each frame's samples into a code; `seconds_a_batch` makes it as slow as a real one."""
 
     name: str = "fake:"

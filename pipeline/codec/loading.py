@@ -96,10 +96,16 @@ def load_extractor(found: Checkpoint, extractor_class: Any) -> Any:
 
 
 def half_precision(wanted: bool, device: torch.device) -> torch.dtype | None:
-    """Return bf16 if wanted and there, fp16 on GPUs without it, None (float32) on a CPU with a notice."""
+    """Return the type of the encoders if half precision is wanted, None for float32.
+
+    It is bf16 where the device has instructions for it (on a CPU AVX512-BF16 or AMX); elsewhere fp16 on a
+    GPU, and float32 with a notice on a CPU.
+    """
     if not wanted:
         return None
-    if device.type != "cuda":
-        warnings.warn("bf16 is for CUDA; the codec runs in float32 here", stacklevel=2)
-        return None
-    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported():
+        return torch.bfloat16
+    warnings.warn("this processor has no bf16 instructions; the codec runs in float32 here", stacklevel=2)
+    return None

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
+
+    from pipeline.codec.shapes import Shape
 
 
 class Pending(Protocol):
@@ -16,6 +19,17 @@ class Pending(Protocol):
     def result(self) -> list[np.ndarray]:
         """Wait, then return a uint16 array a clip, of shape (samples // hop_length + extra_codes,)."""
         ...
+
+
+@dataclass(frozen=True)
+class Done:
+    """A `Pending` whose codes are there."""
+
+    codes: list[np.ndarray]
+
+    def result(self) -> list[np.ndarray]:
+        """Return one uint16 array a clip."""
+        return self.codes
 
 
 class Codec(Protocol):
@@ -41,7 +55,7 @@ class Codec(Protocol):
 
     def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
         """Return `launch(waveforms, lengths).result()`."""
-        ...
+        return self.launch(waveforms, lengths).result()
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Decode each clip's codes to its waveform: float32 (samples,) at `output_sample_rate`.
@@ -49,3 +63,15 @@ class Codec(Protocol):
         There are `hop_length * output_sample_rate // sample_rate` samples a code.
         """
         ...
+
+    def expect(self, shapes: Sequence[Shape], seconds: float) -> None:
+        """Prepare for batches that were planned with `shapes`, of about `seconds` of audio in all."""
+        return
+
+    def shrink(self) -> bool:
+        """Use half the memory a batch from now on; False if that cannot be had."""
+        return False
+
+    def report(self) -> str:
+        """Return in words what was chosen for speed and what it cost; empty if there is nothing to say."""
+        return ""

@@ -92,7 +92,9 @@ class CodecSettings(Section):
         json_schema_extra=RESULTS,
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    compile: bool = Field(False, description="torch.compile the encoder: slower start, faster run")
+    compile: bool | None = Field(
+        None, description="torch.compile the encoder on CUDA; none: from some 55 hours of audio on"
+    )
 
 
 class LoadSettings(Section):

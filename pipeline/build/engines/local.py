@@ -20,3 +20,5 @@ def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
         watcher=watcher,
     ):
         pass
+    if words := codec.report():
+        say(f"encoder: {words}")

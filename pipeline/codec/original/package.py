@@ -8,7 +8,6 @@ constructor does, without the download. The only module that imports it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,24 +19,14 @@ from transformers import PreTrainedModel, SeamlessM4TFeatureExtractor, Wav2Vec2B
 from pipeline.codec.checkpoint import Checkpoint
 from pipeline.codec.native import Identity
 from pipeline.codec.original.weights import config_of
+from pipeline.codec.protocol import Codec, Done
 from pipeline.errors import UsageError
 
 INSTALL = "pip install --no-deps -r tools/parity-requirements.txt"
 UNUSED = ("semantic_model.",)  # the constructor loads more layers of it than it reads; ours has only those
 
 
-@dataclass(frozen=True)
-class Done:
-    """See `pipeline.codec.protocol.Pending`: nothing is under way."""
-
-    codes: list[np.ndarray]
-
-    def result(self) -> list[np.ndarray]:
-        """Return the codes."""
-        return self.codes
-
-
-class OriginalCodec:
+class OriginalCodec(Codec):
     """See `pipeline.codec.protocol.Codec`; float32 only."""
 
     sample_rate = 16_000
@@ -56,10 +45,6 @@ class OriginalCodec:
         return Done(
             [self._one(clip[:length]) for clip, length in zip(waveforms, lengths.tolist(), strict=True)]
         )
-
-    def encode(self, waveforms: Tensor, lengths: Tensor) -> list[np.ndarray]:
-        """See `Codec.encode`."""
-        return self.launch(waveforms, lengths).result()
 
     def decode(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
         """See `Codec.decode`."""

@@ -1,0 +1,44 @@
+"""Chooses the shapes of a dataset's batches from its manifest, and tells the codec what to expect."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.codec.protocol import Codec
+from pipeline.codec.shapes import Shape, choose_shapes, codes_of
+from pipeline.config import Settings
+from pipeline.dataset.manifest import Manifest
+
+SHARDS_READ = 32  # of a manifest, evenly spread, for the durations of its utterances
+
+
+def announce(codec: Codec, manifest: Manifest, settings: Settings) -> tuple[Shape, ...]:
+    """Return the batch shapes for a dataset, having told the codec of them and of the hours to encode.
+
+    They follow from the manifest and the settings alone, so every process and every later run has the same.
+    """
+    rate = codec.sample_rate / codec.hop_length  # codes a second
+    durations = _durations(manifest)
+    shapes = choose_shapes(
+        codes_of(durations, rate),
+        settings.output.shard_size,
+        int(settings.load.batch_seconds * rate),
+        int(codes_of([settings.limits.max_seconds], rate)[0]),
+    )
+    read = len(manifest.shards[:: _step(manifest)])
+    codec.expect(shapes, float(durations.sum()) * len(manifest.shards) / max(read, 1))
+    return shapes
+
+
+def _step(manifest: Manifest) -> int:
+    return -(-len(manifest.shards) // SHARDS_READ) or 1
+
+
+def _durations(manifest: Manifest) -> np.ndarray:
+    """Return the durations (seconds) of the utterances of some shards that go to the codec."""
+    found = [np.empty(0)]
+    for shard in manifest.shards[:: _step(manifest)]:
+        table = shard.read().select(["duration", "reason"])
+        kept = table.filter(table["reason"].is_null())["duration"].drop_null()
+        found.append(kept.to_numpy())
+    return np.concatenate(found)
