@@ -88,7 +88,7 @@ class CodecSettings(Section):
     licence: str | None = Field(None, description="licence of the weights, where the checkpoint names none")
     bf16: bool = Field(
         False,
-        description="bf16 autocast on CUDA (fp16 where bf16 is missing; float32 on a CPU)",
+        description="bf16 on CUDA (else fp16) and on a CPU that has it (else float32)",
         json_schema_extra=RESULTS,
     )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
