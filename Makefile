@@ -95,4 +95,4 @@ build/models/tiny.en.pt: tools/fetch_whisper.py | .venv/base
 	@$(INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@
 
-EXTRAS = tts,onnx,validate,ray,s3,dev
+EXTRAS = tts,onnx,validate,segment,ray,s3,dev

@@ -14,6 +14,7 @@ from typing import TextIO
 from pipeline.errors import PipelineError, refusal
 
 VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(parser) and run(arguments)
+    "segment": "long recordings without transcripts to a manifest of utterances, for create",
     "create": "audio and transcripts to a dataset of text and codes",
     "plan": "read the corpus, probe the audio and write the manifest, without encoding",
     "status": "how far a dataset is; --verify checks every file against its checksum",

@@ -108,7 +108,8 @@ def test_a_module_says_what_it_is_and_is_read_in_one_sitting(path):
 
 
 @pytest.mark.parametrize(
-    "verb", ["--help", "create", "plan", "status", "validate", "export", "push", "speak", "export-onnx"]
+    "verb",
+    ["--help", "create", "plan", "status", "validate", "export", "push", "speak", "export-onnx", "segment"],
 )
 def test_help_loads_nothing_heavy(verb):
     arguments = [verb] if verb == "--help" else [verb, "--help"]

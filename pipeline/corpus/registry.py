@@ -17,6 +17,7 @@ from pipeline.corpus.formats import (
     lhotse,
     ljspeech,
     parquet,
+    prepared,
     segments,
     sidecar,
     tree,
@@ -27,11 +28,11 @@ from pipeline.errors import UsageError
 FORMATS: dict[str, Format] = {  # in the order in which they are tried: the more particular first
     module.FORMAT.name: module.FORMAT
     for module in (
-        *(parquet, huggingface, webdataset, kaldi, lhotse, segments),
+        *(prepared, parquet, huggingface, webdataset, kaldi, lhotse, segments),
         *(jsonl, csv, ljspeech, columns, tree, sidecar),
     )
 }
-IN_FOLDERS = ("kaldi", "tree", "sidecar", "segments")  # forms whose transcripts are not one file
+IN_FOLDERS = ("prepared", "kaldi", "tree", "sidecar", "segments")  # forms whose transcripts are not one file
 CHOICES = ("auto", *FORMATS)  # of --transcripts
 
 

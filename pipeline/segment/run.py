@@ -1,0 +1,219 @@
+"""Segments a folder of recordings: the one place that knows every stage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.audio.decode import AudioError
+from pipeline.audio.remote_source import source_of
+from pipeline.audio.source import AudioSource
+from pipeline.corpus.audio_index import AudioIndex
+from pipeline.errors import UsageError
+from pipeline.progress import Progress
+from pipeline.recognise.loading import open_recogniser
+from pipeline.recognise.recogniser import Recogniser
+from pipeline.recognise.speaker import SpeakerEncoder
+from pipeline.recognise.speech import RATE, load_network
+from pipeline.segment.aligning import align
+from pipeline.segment.clips import write_clips
+from pipeline.segment.folder import CLIPS, Outcome, PreparedFolder, Recording
+from pipeline.segment.listening import Listener, Transcribed
+from pipeline.segment.reading import RecordingReader, read_ahead
+from pipeline.segment.records import Left, Omission, Segment
+from pipeline.segment.settings import SegmentSettings
+from pipeline.segment.texts import Texts, find_texts
+from pipeline.segment.voices import load_speaker_encoder, voices
+from pipeline.storage.claims import claimed
+from pipeline.storage.paths import resolve_path
+
+CACHE_BYTES = 20_000_000_000  # of recordings from an object store
+
+
+def segment_recordings(
+    recordings: str,
+    output: str,
+    settings: SegmentSettings,
+    *,
+    ext: str | None = None,
+    device: str = "auto",
+    threads: int = 2,
+    say: Callable[[str], object] = print,
+) -> dict[str, Any]:
+    """Segment every recording below a folder, or go on with it; return the totals of the folder `output`.
+
+    `threads` recordings are read ahead. Raises UsageError for settings that cannot be, PipelineError for a
+    disk that fails.
+    """
+    folder = resolve_path(recordings)
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder of recordings {folder}")
+    source = source_of(folder, None, CACHE_BYTES)
+    index = AudioIndex(folder, ext, source)
+    if not index.locators:
+        raise UsageError(f"there are no recordings in {folder}")
+    root = resolve_path(output)
+    with claimed(root):
+        texts = find_texts(settings.align, index.locators)
+        prepared = PreparedFolder(root, settings)
+        prepared.plan(index.locators, source, texts.checksum)
+        left = prepared.left()
+        total = sum(map(len, prepared.parts))
+        say(f"{root}: {total:,} recordings in {len(prepared.parts):,} parts, {len(left):,} to do")
+        if left:
+            _Run(prepared, source, texts, device, threads).work(left)
+        prepared.finish()
+        return prepared.totals()
+
+
+@dataclass
+class _Part:
+    """A part of a recording: what was heard, its times in seconds of the source, and its voice."""
+
+    found: Transcribed
+    start: float
+    end: float
+    embedding: np.ndarray | None
+
+
+class _Run:
+    """What all recordings of a run share."""
+
+    def __init__(
+        self, prepared: PreparedFolder, source: AudioSource, texts: Texts, device: str, threads: int
+    ) -> None:
+        settings = prepared.settings
+        self._prepared, self._source, self._texts, self._threads = prepared, source, texts, threads
+        self._network = load_network()
+        self._encoder: SpeakerEncoder | None = load_speaker_encoder() if settings.speakers else None
+
+        def opened(name: str) -> Recogniser:
+            return open_recogniser(name, device, settings.bf16)
+
+        second = None if settings.agree is None else opened(settings.agree)
+        self._listener = Listener(opened(settings.asr), second, settings)
+
+    def work(self, left: list[tuple[int, int, Recording]]) -> None:
+        """Segment the recordings, and finish each part with its last one."""
+        names = [recording.audio for _, _, recording in left]
+        readers = read_ahead(self._source, names, self._network, self._prepared.settings, self._threads)
+        with Progress("segmenting", len(left), "recording") as progress:
+            try:
+                for (number, place, recording), reader in zip(left, readers, strict=True):
+                    outcome = self._outcome(reader, progress)
+                    if self._prepared.settings.cut:
+                        folder = self._prepared.root / CLIPS / recording.audio
+                        write_clips(folder, self._source, outcome.segments)
+                    self._prepared.keep(number, place, outcome)
+                    rejected = not outcome.segments
+                    progress.advanced(not rejected, rejected, 0.0)
+                    if place + 1 == len(self._prepared.parts[number]):
+                        self._prepared.finish()
+            finally:
+                readers.close()
+
+    def _outcome(self, reader: RecordingReader, progress: Progress) -> Outcome:
+        audio, parts = reader.audio, list[_Part]()
+        try:
+            for part in self._heard(reader, progress):
+                parts.append(part)
+        except AudioError as error:
+            return Outcome(0.0, [], [Omission(audio, error.reason, error.detail)])
+        seconds = reader.samples / reader.rate
+        if not parts:
+            return Outcome(seconds, [], [Omission(audio, Left.NO_SPEECH, "no speech is heard in it")])
+        kept = [part for part in parts if part.found.reason is None]
+        omissions = [self._omission(audio, part) for part in parts if part.found.reason is not None]
+        segments = [self._segment(audio, part, reader.samples / reader.rate) for part in kept]
+        text = self._texts.of(audio)
+        if self._prepared.settings.align is not None:
+            segments, more = self._aligned(audio, segments, text)
+            omissions += more
+        return Outcome(seconds, self._named(kept, segments), omissions)
+
+    def _heard(self, reader: RecordingReader, progress: Progress) -> Iterator[_Part]:
+        """Yield the parts of a recording as they are transcribed; their audio is let go of."""
+        done = 0.0
+        for batch in self._listener.listen(reader.pieces()):
+            for found in batch:
+                piece, nothing = found.piece, np.zeros(0, np.float32)
+                start, end = (_seconds(at, reader.rate) for at in (piece.start, piece.end))
+                voiced = self._encoder is not None and found.reason is None
+                embedding = self._encoder.embed(piece.waveform) if voiced and self._encoder else None
+                yield _Part(replace(found, piece=replace(piece, waveform=nothing)), start, end, embedding)
+            progress.advanced(0, 0, end - done)
+            done = end
+
+    def _segment(self, audio: str, part: _Part, seconds: float) -> Segment:
+        heard, confidence = part.found.heard, part.found.heard.confidence
+        return Segment(
+            audio,
+            part.start,
+            min(part.end, seconds),
+            " ".join(heard.text.split()),
+            heard.language,
+            None if confidence is None else round(confidence, 4),
+        )
+
+    def _omission(self, audio: str, part: _Part) -> Omission:
+        found = part.found
+        assert found.reason is not None
+        text = found.heard.text or None
+        return Omission(audio, found.reason, found.detail, part.start, part.end, text)
+
+    def _named(self, parts: list[_Part], segments: list[Segment]) -> list[Segment]:
+        """Return the segments with the labels of their voices."""
+        by_start = {part.start: part.embedding for part in parts if part.embedding is not None}
+        if not by_start:
+            return segments
+        labels = voices([by_start[each.start] for each in segments])
+        return [
+            replace(each, speaker=f"{each.audio}/{label}")
+            for each, label in zip(segments, labels, strict=True)
+        ]
+
+    def _aligned(
+        self, audio: str, segments: list[Segment], text: str | None
+    ) -> tuple[list[Segment], list[Omission]]:
+        """Return the segments with the author's words, and what the text or the recording has alone."""
+        if text is None:
+            detail = "there is no text of its name to align"
+            return [], [Omission(audio, Left.NOT_IN_TEXT, detail)]
+        limit = self._prepared.settings.max_misreading
+        matches, rest = align([each.text for each in segments], text, limit)
+        kept, omitted = [], []
+        for each, match in zip(segments, matches, strict=True):
+            if match is not None:
+                kept.append(replace(each, text=match, heard=each.text))
+            else:
+                detail = "the text has nothing like it in its place"
+                omitted.append(Omission(audio, Left.NOT_IN_TEXT, detail, each.start, each.end, each.text))
+        detail = "the text has it, and no segment"
+        omitted += [Omission(audio, Left.NOT_SAID, detail, text=passage) for passage in rest]
+        return kept, omitted
+
+
+def _seconds(position: int, rate: int) -> float:
+    """Return the time of the source's sample that is at a position, in samples at 16 kHz."""
+    return math.floor(position * rate / RATE) / rate
+
+
+def summary(totals: dict[str, Any], root: Path) -> list[str]:
+    """Return the lines that a run ends with."""
+    hours, kept = totals.get("seconds", 0.0) / 3600, totals.get("kept_seconds", 0.0) / 3600
+    lines = [
+        f"{root}: {totals.get('segments', 0):,} segments, {kept:.2f} hours of {hours:.2f} in "
+        f"{totals.get('recordings', 0):,} recordings"
+    ]
+    if totals["languages"]:
+        spoken = ", ".join(f"{name} {seconds / 3600:.2f} h" for name, seconds in totals["languages"].items())
+        lines.append(f"languages: {spoken}")
+    if totals["omitted"]:
+        reasons = ", ".join(f"{number:,} {reason}" for reason, number in totals["omitted"].items())
+        lines.append(f"left out: {reasons}; each with its reason in {root / 'rejected'}")
+    return lines
