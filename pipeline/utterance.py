@@ -31,6 +31,7 @@ class Reason(StrEnum):
     DECODE_FAILED = "decode_failed"
     # seen while loading
     NOT_FINITE = "not_finite"  # NaN or infinite samples
+    OUT_OF_RANGE = "out_of_range"  # far beyond full scale
     SILENT = "silent"
     DECODE_TIMEOUT = "decode_timeout"
     DECODER_CRASHED = "decoder_crashed"  # took its worker process down

@@ -133,3 +133,45 @@ def _seen(path: Path) -> bool:
 def die_at_start(worker_id: int) -> None:
     """In the place of a worker's first step."""
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Ogg:
+    """The pages of an Ogg file, to be changed and put together again with their checksums."""
+
+    def __init__(self, content: bytes) -> None:
+        self.pages: list[bytearray] = []
+        while content:
+            body = 27 + content[26]
+            size = body + sum(content[27:body])
+            self.pages.append(bytearray(content[:size]))
+            content = content[size:]
+
+    def position(self, page: int) -> int:
+        return int.from_bytes(self.pages[page][6:14], "little", signed=True)
+
+    def set_position(self, page: int, position: int) -> None:
+        self.pages[page][6:14] = position.to_bytes(8, "little", signed=True)
+
+    def content(self) -> bytes:
+        for page in self.pages:
+            page[22:26] = bytes(4)
+            page[22:26] = _ogg_checksum(page).to_bytes(4, "little")
+        return b"".join(self.pages)
+
+
+def _ogg_checksum(page: bytes) -> int:
+    """The CRC of RFC 3533: polynomial 0x04C11DB7, from 0, not reflected."""
+    register = 0
+    for byte in page:
+        register = (register << 8) & 0xFFFFFFFF ^ OGG_TABLE[register >> 24 ^ byte]
+    return register
+
+
+def _ogg_entry(byte: int) -> int:
+    register = byte << 24
+    for _ in range(8):
+        register = (register << 1 ^ 0x04C11DB7 if register & 0x80000000 else register << 1) & 0xFFFFFFFF
+    return register
+
+
+OGG_TABLE = [_ogg_entry(byte) for byte in range(256)]

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from pipeline.audio.decoders import AudioError, Decoder, open_decoder
-from pipeline.audio.decoders.containers import truncation
+from pipeline.audio.decoders import AudioError, Decoder, containers, older_containers, open_decoder
 from pipeline.audio.source import AudioSource, open_file
 from pipeline.utterance import Reason
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AudioError", "Probe", "decode", "open_audio", "probe", "resample"]
 
+LOUDEST = 16.0  # of full scale, +24 dBFS: samples that were never scaled to it, or damaged
 SILENCE = 1e-4  # of full scale, -80 dBFS: three steps of 16 bits, above dither and below the faintest speech
 OVERSHOOT = 0.5  # seconds a segment may end past its recording, as Kaldi's extract-segments allows
 RATES = range(1_000, 768_001)  # Hz; outside, the header is damaged, and its numbers size buffers
@@ -50,7 +50,7 @@ def probe(file: Path | BinaryIO) -> Probe:
 
     A BinaryIO must be seekable, and stays open. Raises AudioError.
     """
-    with open_recording(file) as decoder:
+    with open_recording(file, whole=False) as decoder:
         return Probe(decoder.duration(), decoder.rate, decoder.channels)
 
 
@@ -67,12 +67,12 @@ def decode(
     Returns the waveform, float32 (samples,), and its rate in Hz. Works in blocks and stops as soon as
     there are more than `max_seconds` of audio or this thread has computed for `deadline_seconds`: time in
     which it is stopped, or waits for a busy machine, is not held against a recording. Raises AudioError,
-    also for audio that is not finite, silent throughout, or has no samples.
+    also for audio that is not finite, far out of range, silent throughout, or has no samples.
     """
     import torch
 
     deadline = time.thread_time() + deadline_seconds
-    with open_recording(file) as decoder:
+    with open_recording(file, whole=end is None) as decoder:
         if decoder.rate not in RATES:
             raise AudioError(Reason.DECODE_FAILED, f"its header states a sample rate of {decoder.rate:,} Hz")
         first = round((start or 0.0) * decoder.rate)
@@ -101,12 +101,12 @@ def open_audio(source: AudioSource, locator: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def open_recording(file: Path | BinaryIO) -> Iterator[Decoder]:
-    """Open a decoder on a complete recording. Raises AudioError."""
+def open_recording(file: Path | BinaryIO, *, whole: bool = True) -> Iterator[Decoder]:
+    """Open a decoder on a complete recording; `whole` if it will be read to its end. Raises AudioError."""
     with (
         _audio_errors(),
         open_file(file) if isinstance(file, Path) else nullcontext(file) as opened,
-        closing(_decoder(opened)) as decoder,
+        closing(_decoder(opened, whole)) as decoder,
     ):
         yield decoder
 
@@ -123,7 +123,7 @@ def _audio_errors() -> Iterator[None]:
         raise AudioError(Reason.DECODE_FAILED, f"it cannot be read: {error.strerror or error}") from error
 
 
-def _decoder(file: BinaryIO) -> Decoder:
+def _decoder(file: BinaryIO, whole: bool) -> Decoder:
     size = file.seek(0, SEEK_END)
     if size == 0:
         raise AudioError(Reason.EMPTY_FILE, "the file has no bytes")
@@ -132,11 +132,11 @@ def _decoder(file: BinaryIO) -> Decoder:
         file.seek(offset)
         return file.read(count)
 
-    short = truncation(read_at, size)
+    short = containers.truncation(read_at, size) or older_containers.truncation(read_at, size)
     if short is not None:
         raise AudioError(Reason.TRUNCATED, short)
     file.seek(0)
-    return open_decoder(file, size, str(getattr(file, "name", "")))
+    return open_decoder(file, size, str(getattr(file, "name", "")), whole=whole)
 
 
 def _collect(
@@ -177,6 +177,9 @@ def _check_content(waveform: np.ndarray) -> None:
     low, high = float(waveform.min()), float(waveform.max())  # a NaN anywhere makes both NaN
     if not (math.isfinite(low) and math.isfinite(high)):
         raise AudioError(Reason.NOT_FINITE, "it has samples that are NaN or infinite")
+    if max(-low, high) > LOUDEST:
+        detail = f"its samples reach {max(-low, high):,.4g} times full scale: scale them to -1 to 1"
+        raise AudioError(Reason.OUT_OF_RANGE, detail)
     if (high - low) / 2 < SILENCE:  # half the swing, so that a constant offset is silence too
         raise AudioError(Reason.SILENT, f"no sample is {SILENCE:g} of full scale away from the middle")
 

@@ -20,10 +20,11 @@ RAW_FORMATS = {".g722": "g722"}  # headerless files, known by their name only
 UNRECOGNISED = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
 
 
-def open_decoder(file: BinaryIO, size: int, name: str) -> Decoder:
+def open_decoder(file: BinaryIO, size: int, name: str, *, whole: bool) -> Decoder:
     """Return the decoder for `file` of `size` bytes; `name` only helps with formats that have no header.
 
-    Raises AudioError if neither library can open it.
+    If it is to be read whole, its stated length is compared with what its bytes hold: where libsndfile would
+    stop early, FFmpeg reads on. Raises AudioError if neither library can open it.
     """
     raw = RAW_FORMATS.get(PurePath(name).suffix.lower())
     if raw is not None:
@@ -39,11 +40,12 @@ def open_decoder(file: BinaryIO, size: int, name: str) -> Decoder:
                 raise
             detail = f"it cannot be decoded: {refusal.error_string.rstrip('.')}"
             raise AudioError(Reason.DECODE_FAILED, detail) from error
-    if decoder.states_length():
+    least = decoder.least_frames() if whole else 0
+    if decoder.states_length() and least <= (decoder.frames or 0):
         return decoder
     decoder.close()
     file.seek(0)
-    return AvDecoder(file)
+    return AvDecoder(file, least_frames=least)
 
 
 def silence_native_output() -> None:

@@ -1,13 +1,16 @@
 """Reads from a container's bytes, without decoding, how long it says it is.
 
-Parses RIFF, AIFF, Ogg, MP4, Matroska, ASF and MPEG audio just far enough to see that a file ends before it
-says it does: decoders hide that and return what is there.
+Parses RIFF, AIFF, Ogg, MP4, Matroska and ASF just far enough to see that a file ends before it says it does:
+decoders hide that and return what is there.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+
+from pipeline.audio.decoders.protocol import AudioError
+from pipeline.utterance import Reason
 
 ReadAt = Callable[[int, int], bytes]  # (offset, count) → at most count bytes
 
@@ -28,9 +31,9 @@ def truncation(read_at: ReadAt, size: int) -> str | None:
     """
     head = read_at(0, 16)
     if head[:4] in (b"RIFF", b"RF64", b"RIFX"):
-        return _riff(read_at, size, big_endian=head[:4] == b"RIFX", data=b"data")
+        return riff(read_at, size, big_endian=head[:4] == b"RIFX", data=b"data")
     if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
-        return _riff(read_at, size, big_endian=True, data=b"SSND")
+        return riff(read_at, size, big_endian=True, data=b"SSND")
     if head[:4] == b"OggS":
         return _ogg(read_at, size)
     if head[4:8] == b"ftyp":
@@ -42,46 +45,40 @@ def truncation(read_at: ReadAt, size: int) -> str | None:
     return None
 
 
-def mpeg_frame_count(read_at: ReadAt) -> int | None:
-    """Return MPEG audio frames that the Xing or Info header of an MP3 file states.
+def riff(read_at: ReadAt, size: int, *, big_endian: bool, data: bytes) -> str | None:
+    """Do that for a file of chunks, of which `data` names the one with the audio.
 
-    Returns None without such a header.
-
-    Layout: https://gabriel.mp3-tech.org/mp3infotag.html
+    Raises AudioError if more audio follows than it states.
     """
-    start = 0
-    tag = read_at(0, 10)
-    if tag[:3] == b"ID3" and len(tag) == 10:
-        start = 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
-    frame = read_at(start, 48)
-    if len(frame) < 48 or frame[0] != 0xFF or frame[1] & 0xE0 != 0xE0:
-        return None
-    mpeg1, mono = frame[1] & 0x18 == 0x18, frame[3] >> 6 == 3
-    side_information = {(True, False): 32, (True, True): 17, (False, False): 17, (False, True): 9}[
-        mpeg1, mono
-    ]
-    xing = frame[4 + side_information :]
-    if xing[:4] not in (b"Xing", b"Info") or not xing[7] & 1:
-        return None
-    return int.from_bytes(xing[8:12], "big")
-
-
-def _riff(read_at: ReadAt, size: int, *, big_endian: bool, data: bytes) -> str | None:
     order = ">" if big_endian else "<"
-    position, size64 = 12, None
+    position, size64, byte_rate = 12, None, 0
     while position + 8 <= size:
         name, stated = struct.unpack(f"{order}4sI", read_at(position, 8))
         position += 8
         if name == b"ds64":  # EBU Tech 3306: the 64-bit sizes of an RF64 file
             size64 = struct.unpack("<Q", read_at(position + 8, 8))[0] if position + 16 <= size else None
+        if name == b"fmt ":
+            byte_rate = int.from_bytes(read_at(position + 8, 4), "big" if big_endian else "little")
         if name == data:
             if stated == RIFF_STREAMED and size64 is not None:
                 stated = size64
             elif stated == RIFF_STREAMED or stated in SOX_STREAMED:
                 return None
-            return _short(size - position, stated, "bytes of audio")
+            _check_end(read_at, size, position + stated + stated % 2, byte_rate)
+            return short(size - position, stated, "bytes of audio")
         position += stated + stated % 2
     return "it ends before its audio data" if position != size else None
+
+
+def _check_end(read_at: ReadAt, size: int, end: int, byte_rate: int) -> None:
+    """Raise AudioError if audio goes on after the chunk that ends here, and not other chunks or a tag."""
+    follows, rest = read_at(end, 4), size - end
+    if follows in (b"RIFF", b"RF64", b"FORM"):
+        raise AudioError(Reason.DECODE_FAILED, "a second file is joined to it: take them apart")
+    of_chunks = follows.isascii() and follows.decode("ascii").isprintable()
+    if not of_chunks and byte_rate and rest > byte_rate / 4 and read_at(end, rest).strip(b"\0"):
+        detail = f"{rest:,} bytes follow the audio that its header states"
+        raise AudioError(Reason.DECODE_FAILED, detail)
 
 
 def _ogg(read_at: ReadAt, size: int) -> str | None:
@@ -106,7 +103,7 @@ def _mp4(read_at: ReadAt, size: int) -> str | None:
         if length < 8:
             return None
         if position + length > size:
-            return _short(size - position, length, f"bytes of its {name.decode('latin-1')} box")
+            return short(size - position, length, f"bytes of its {name.decode('latin-1')} box")
         position += length
     return None if index_seen else "it ends before its index (moov)"
 
@@ -117,7 +114,7 @@ def _matroska(read_at: ReadAt, size: int) -> str | None:
     if read_at(segment, 4) != EBML_SEGMENT:
         return None
     stated, width = _ebml_size(read_at(segment + 4, 8))
-    return None if stated is None else _short(size - segment - 4 - width, stated, "bytes of its segment")
+    return None if stated is None else short(size - segment - 4 - width, stated, "bytes of its segment")
 
 
 def _ebml_size(field: bytes) -> tuple[int | None, int]:
@@ -136,8 +133,9 @@ def _asf(read_at: ReadAt, size: int) -> str | None:
     if not properties.startswith(ASF_FILE_PROPERTIES) or len(properties) < 92:
         return None
     stated, flags = struct.unpack("<Q", properties[40:48])[0], struct.unpack("<I", properties[88:92])[0]
-    return None if flags & ASF_BROADCAST else _short(size, stated, "bytes")
+    return None if flags & ASF_BROADCAST else short(size, stated, "bytes")
 
 
-def _short(present: int, stated: int, what: str) -> str | None:
+def short(present: int, stated: int, what: str) -> str | None:
+    """Say how much is there of what is stated; None if all is."""
     return f"it has {present:,} of the {stated:,} {what} it states" if present < stated else None

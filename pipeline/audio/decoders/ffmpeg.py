@@ -17,6 +17,8 @@ PREROLL = 0.25  # seconds decoded before a seek's target, for codecs that need a
 DEMUXERS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,flac,flv,g722,matroska,mov,mp3,mpeg,mpegts,ogg,tak,tta,w64,wav,wv"
 )
+MOST_PLANES = 8  # that PyAV reads of a frame; it reads past their end where there are more
+MISSING = 0.25  # seconds that may be missing of what is stated, as containers round and codecs delay
 # They guess durations and places from the bit rate.
 ESTIMATING_DEMUXERS = {"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"}
 
@@ -29,7 +31,7 @@ class AvDecoder:
 
     frames: int | None = None
 
-    def __init__(self, file: BinaryIO, format_name: str | None = None) -> None:
+    def __init__(self, file: BinaryIO, format_name: str | None = None, *, least_frames: int = 0) -> None:
         options = {"format_whitelist": DEMUXERS}
         self._container: Any
         self._stream: Any
@@ -43,6 +45,7 @@ class AvDecoder:
         if self._stream.codec_context is None:
             raise AudioError(Reason.NOT_AUDIO, "no decoder knows its audio codec")
         self.rate, self.channels = self._stream.codec_context.sample_rate, self._stream.codec_context.channels
+        self._least_frames = least_frames
 
     def duration(self) -> float:
         """See `Decoder.duration`."""
@@ -71,6 +74,16 @@ class AvDecoder:
             yield block[begin:stop]
             if last is not None and position >= last:
                 return
+        least = max(self._least_frames, round((self._stated_seconds() - MISSING) * self.rate))
+        if last is None and position < least:
+            detail = f"it ends at {position / self.rate:.2f} s, and states {least / self.rate:.2f} s or more"
+            raise AudioError(Reason.TRUNCATED, detail)
+
+    def _stated_seconds(self) -> float:
+        """Return the seconds that the container states of this stream, 0 if it states none."""
+        if self._container.format.name in ESTIMATING_DEMUXERS or self._stream.duration is None:
+            return 0.0
+        return float(self._stream.duration * self._stream.time_base)
 
     def close(self) -> None:
         """See `Decoder.close`."""
@@ -149,13 +162,19 @@ class AvDecoder:
 
 
 def _mono_frame(frame: Any) -> np.ndarray:
+    channels = frame.layout.nb_channels
+    if channels == 0:
+        raise AudioError(Reason.DECODE_FAILED, "it has no channels")
     try:
+        if frame.format.is_planar and channels > MOST_PLANES:
+            packed = av.AudioResampler(frame.format.name.removesuffix("p"), frame.layout, frame.sample_rate)
+            (frame,) = packed.resample(frame)
         values = frame.to_ndarray()
-    except ValueError as error:  # an uncommon sample format, such as 64-bit integers
+    except (av.error.FFmpegError, ValueError) as error:  # an uncommon format, such as 64-bit integers
         detail = f"its sample format {frame.format.name} is not supported"
         raise AudioError(Reason.DECODE_FAILED, detail) from error
     if not frame.format.is_planar:
-        values = values.reshape(-1, frame.layout.nb_channels).T
+        values = values.reshape(-1, channels).T
     if values.dtype == np.uint8:
         values = (values.astype(np.float32) - 128) / 128
     elif values.dtype.kind == "i":

@@ -1,4 +1,4 @@
-"""Decoding by libsndfile: fast, exact to the sample, and quiet about files that end early."""
+"""Decoding by libsndfile: fast, exact to the sample, and quiet about files that end early or go on."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import BinaryIO
 import numpy as np
 import soundfile
 
-from pipeline.audio.decoders.containers import mpeg_frame_count
+from pipeline.audio.decoders import flac, mpeg, ogg
+from pipeline.audio.decoders.older_containers import LENGTHLESS
 from pipeline.audio.decoders.protocol import AudioError, mono
 from pipeline.utterance import Reason
 
 BLOCK_VALUES = 1 << 18  # values (frames × channels) decoded at a time: 3 s of 44.1 kHz stereo
-MPEG_FRAME = 1152  # samples; an encoder's padding makes the last one uncertain
 
 
 class SoundFileDecoder:
@@ -32,12 +32,30 @@ class SoundFileDecoder:
         self.channels: int = self._file.channels
         self._frames: int = self._file.frames
         self.frames: int | None = self._frames
+        if self._file.format in LENGTHLESS:
+            detail = f"{self._file.format} states no length, so part of it may be missing: convert it to WAV"
+            raise AudioError(Reason.DECODE_FAILED, detail)
 
     def states_length(self) -> bool:
-        """Return whether `frames` can be trusted: reading stops there, but it may be a guess, or unknown."""
+        """Return whether `frames` is stated: reading stops there, but it may be a guess, or unknown."""
         if self._file.format == "MP3":
-            return mpeg_frame_count(self._read_at) is not None
+            return mpeg.stated_frames(self._read_at) is not None
         return self._frames < 1 << 62
+
+    def least_frames(self) -> int:
+        """Return how many frames the file holds at least, counted from its bytes; 0 if these do not tell.
+
+        Only forms are counted whose headers libsndfile believes though more audio follows. Raises AudioError.
+        """
+        if self._file.format == "FLAC":
+            return flac.samples(self._read_at, self._size) or 0
+        if self._file.format == "OGG":
+            return sum(part.least(self.rate) for part in ogg.count(self._read_at(0, self._size)) or [])
+        stated = mpeg.stated_frames(self._read_at) if self._file.format == "MP3" else None
+        if stated is None:
+            return 0
+        counted = mpeg.count_frames(self._read_at(0, self._size))
+        return 0 if counted <= stated + 1 else (counted - counted // 16) * mpeg.samples_per_frame(self.rate)
 
     def duration(self) -> float:
         """See `Decoder.duration`."""
@@ -46,14 +64,16 @@ class SoundFileDecoder:
     def blocks(self, first: int, last: int | None) -> Iterator[np.ndarray]:
         """See `Decoder.blocks`. Raises TRUNCATED if there are fewer frames than the header states."""
         frames = self._frames
-        position, last = min(first, frames), min(frames if last is None else last, frames)
+        begin, last = min(first, frames), min(frames if last is None else last, frames)
+        position = 0
         try:
-            self._file.seek(position)
+            if self._file.seekable():  # GSM 6.10, G.721 and NMS ADPCM can only be read from the start
+                position = self._file.seek(begin)
             while position < last:
                 count = min(max(1, BLOCK_VALUES // self.channels), last - position)
                 block = self._file.read(count, dtype="float32", always_2d=True)
+                yield mono(block[max(0, begin - position) :].T)
                 position += len(block)
-                yield mono(block.T)
                 if len(block) < count:
                     break
         except soundfile.LibsndfileError as error:
@@ -61,7 +81,8 @@ class SoundFileDecoder:
                 raise AudioError(Reason.TRUNCATED, "it ends within an audio frame") from error
             detail = f"decoding stops at {position / self.rate:.2f} s: {error.error_string.rstrip('.')}"
             raise AudioError(Reason.DECODE_FAILED, detail) from error
-        if last - position > (MPEG_FRAME if self._file.format == "MP3" else 0):
+        # an encoder's padding makes the last frame of an MP3 uncertain
+        if last - position > (mpeg.samples_per_frame(self.rate) if self._file.format == "MP3" else 0):
             detail = (
                 f"it ends at {position / self.rate:.2f} s, and its header states {frames / self.rate:.2f} s"
             )
