@@ -16,6 +16,7 @@ class Reason(StrEnum):
 
     # seen while planning
     MISSING_AUDIO = "missing_audio"  # a transcript names audio that is not there
+    OUTSIDE_CORPUS = "outside_corpus"  # a transcript names audio out of the corpus, or by a URL
     MALFORMED_TRANSCRIPT = "malformed_transcript"  # a transcript entry that cannot be read
     DUPLICATE_ID = "duplicate_id"
     EMPTY_TEXT = "empty_text"

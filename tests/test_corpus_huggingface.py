@@ -81,7 +81,7 @@ def test_a_dataset_that_only_names_files_gives_their_paths(
     rows = datasets.Dataset.from_dict(data).cast_column("speech", datasets.Audio(decode=False))
     (tmp_path / "set").mkdir()
     pq.write_table(rows.data.table, tmp_path / "set/train.parquet")  # save_to_disk would take the audio in
-    read = Read(tmp_path / "set", transcripts="huggingface")
+    read = Read(tmp_path / "set", transcripts="huggingface", allow_remote=True)
     assert read.texts == {"x": "one", "y": "two"}
     with read.corpus.source.open("train/0") as opened:
         assert opened.read() == clip.read_bytes()

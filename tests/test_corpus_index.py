@@ -63,9 +63,45 @@ def test_an_absolute_path_is_its_own_locator(tmp_path: Path) -> None:
     index = AudioIndex(tmp_path / "clips")
     assert index.find(f"{tmp_path}/clips/1.wav") == ["1.wav"]
     assert index.find(f"{tmp_path}/clips/2.wav") == []
-    assert index.find(f"{tmp_path}/elsewhere/1.wav") == [f"{tmp_path}/elsewhere/1.wav"]
-    assert index.find("../elsewhere/1.wav", near="") == [f"{tmp_path}/elsewhere/1.wav"]
-    assert index.find(f"{tmp_path}/elsewhere/notes.txt") == []
+    assert index.find(f"{tmp_path}/elsewhere/1.wav", leave=True) == [f"{tmp_path}/elsewhere/1.wav"]
+    assert index.find("../elsewhere/1.wav", near="", leave=True) == [f"{tmp_path}/elsewhere/1.wav"]
+    assert index.find(f"{tmp_path}/elsewhere/notes.txt", leave=True) == []
+
+
+def test_audio_out_of_the_corpus_is_found_by_permission_alone(tmp_path: Path) -> None:
+    build(tmp_path, audio("clips/1.wav", "elsewhere/1.wav", "texts/2.wav"))
+    index = AudioIndex(tmp_path / "clips", also=tmp_path / "texts")
+    for name in (f"{tmp_path}/elsewhere/1.wav", "../elsewhere/1.wav", f"{tmp_path}/texts/../elsewhere/1.wav"):
+        assert index.find(name, near="") == []
+        assert index.is_outside(name, near="")
+    assert index.find(f"{tmp_path}/texts/2.wav") == [f"{tmp_path}/texts/2.wav"]
+    assert index.is_outside("https://example.org/1.wav")
+    assert not index.is_outside("/gone/1.wav")
+    assert AudioIndex(tmp_path / "clips", leave=True).find("https://example.org/1.wav") == [
+        "https://example.org/1.wav"
+    ]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 300, "a\0b", "/root/" + "y/" * 3000 + "1.wav", "../" * 5000, "1\ud800"]
+)
+def test_a_name_that_no_file_can_have_finds_none(tmp_path: Path, name: str) -> None:
+    build(tmp_path, audio("b/1.wav"))
+    index = AudioIndex(tmp_path)
+    for each in (name, f"b/{name}", f"{tmp_path}/b/{name}", f"/{name}"):
+        assert index.find(each, leave=True) == []
+        assert not index.is_outside(each)
+
+
+def test_what_is_no_regular_file_is_not_indexed(tmp_path: Path) -> None:
+    build(tmp_path, audio("a.wav"))
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
+    (tmp_path / "gone.wav").symlink_to(tmp_path / "nothing.wav")
+    index = AudioIndex(tmp_path)
+    assert index.locators == ["a.wav"]
+    for name in ("pipe", "loop.wav", f"{tmp_path}/pipe.wav"):
+        assert index.find(name, leave=True) == []
 
 
 @pytest.mark.parametrize("on_disk", ["NFC", "NFD"])

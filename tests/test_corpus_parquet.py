@@ -72,7 +72,7 @@ def test_rows_have_their_own_ids_and_may_name_files_or_nothing(tmp_path, clips):
         0, pa.field("audio", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
     )
     pq.write_table(table.cast(schema), tmp_path / "set/a.parquet")
-    read = Read(tmp_path / "set")
+    read = Read(tmp_path / "set", allow_remote=True)
     assert read.texts == {"x": "one"}
     assert list(read.reasons.values()) == [Reason.MALFORMED_TRANSCRIPT]
     with read.corpus.source.open("a.parquet#0") as opened:

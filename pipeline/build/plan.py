@@ -201,6 +201,8 @@ class _Examiner:
                 raise
             detail = f"{entry.audio}: {error.strerror or error}"
             return ManifestRow(entry, reason=Reason.MISSING_AUDIO, detail=detail)
+        except AudioError as error:
+            return ManifestRow(entry, reason=error.reason, detail=error.detail)
         # A row that was refused before its file was looked at has no size, and so is never the same.
         same = old is not None and (old.utterance, old.size, old.mtime_ns) == (entry, size, mtime_ns)
         if same and not (self.retry_rejected and old.reason):  # type: ignore[union-attr]

@@ -50,6 +50,12 @@ class CorpusSettings(Section):
     language_column: str | None = Field(None, description="header or key of the language")
     language: str | None = Field(None, description="language of every utterance that names none, such as en")
     hf_split: str = Field("train", description="split to read of a Hugging Face dataset")
+    encoding: str | None = Field(
+        None, description="of transcripts that are not UTF-8 or UTF-16 and not recognised, such as cp1252"
+    )
+    allow_remote: bool = Field(
+        False, description="read audio by paths out of the corpus and by URLs that stand in transcripts"
+    )
     licence: str = Field("unknown", description="licence of the corpus, for the dataset card")
     max_samples: int | None = Field(None, description="take only the first N utterances", ge=1)
     cache: str | None = Field(

@@ -9,13 +9,13 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.audio.source import AudioSource, FolderSource
 from pipeline.corpus.entry import Scope
 from pipeline.errors import UsageError
-from pipeline.storage.paths import find, is_remote
+from pipeline.storage.paths import find, is_remote, is_url
 
 # In order of preference where one name comes in several: lossless first.
 AUDIO_ENDINGS = (
@@ -69,14 +69,22 @@ def scan(root: Path, endings: Iterable[str]) -> list[str]:
                     if entry.name.startswith("."):
                         continue
                     path = f"{folder}/{entry.name}" if folder else entry.name
-                    if entry.is_dir():
+                    if _is(entry.is_dir):
                         (linked if entry.is_symlink() else real).append(path)
-                    elif entry.name.lower().endswith(wanted) and entry.is_file():
+                    elif entry.name.lower().endswith(wanted) and _is(entry.is_file):
                         found.append(path)
         except OSError as error:
             raise UsageError(f"cannot read the folder {root / folder}: {error.strerror}") from error
         linked.sort()
     return sorted(found, key=lambda path: (nfc(path), path))
+
+
+def _is(look: Callable[[], bool]) -> bool:
+    """Return what `look` does; false for what cannot be looked at, such as a link to itself."""
+    try:
+        return look()
+    except (OSError, ValueError):
+        return False
 
 
 def _objects(root: Path, wanted: tuple[str, ...]) -> Iterator[str]:
@@ -97,8 +105,21 @@ class AudioIndex:
     with the offending bytes escaped.
     """
 
-    def __init__(self, root: Path, ext: str | None = None, source: AudioSource | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        ext: str | None = None,
+        source: AudioSource | None = None,
+        *,
+        also: Path | None = None,
+        leave: bool = False,
+    ) -> None:
+        """List the files below `root`.
+
+        A name may also lead to audio below `also`; with `leave`, to any file, and it may be a URL.
+        """
         self.root = root.absolute()
+        self._also, self._leave = also.absolute() if also is not None else self.root, leave
         self.source = source or FolderSource(self.root)  # opens the locators
         self.endings = AUDIO_ENDINGS if ext is None else ("." + ext.lower().lstrip("."),)
         self._known = frozenset([*self.endings, *AUDIO_ENDINGS])
@@ -133,22 +154,24 @@ class AudioIndex:
         relative = posixpath.relpath(folder.absolute().as_posix(), self.root.as_posix())
         return None if relative.startswith("..") else nfc(relative.removeprefix("."))
 
-    def find(self, name: str, near: str | None = None, scope: Scope = Scope.ANYWHERE) -> list[str]:
+    def find(
+        self, name: str, near: str | None = None, scope: Scope = Scope.ANYWHERE, *, leave: bool = False
+    ) -> list[str]:
         """Return the locators that `name` fits equally well: none, one, or several if it is ambiguous.
 
         `name` is an id, a file name or a path, with or without ending, in any Unicode form. Its
         folders must be those the file is in, as far as it names them: `b/1` is never `a/1.wav`. Of
         several matches the one beside the transcript (`near`) wins, then one at that path from the
-        root, then those below `near`. An absolute path that exists is its own locator; one from
-        another machine matches by its end, if that includes a folder.
+        root, then those below `near`. A path out of the root is its own locator where `leave` (or
+        the index) permits that; one from another machine matches by its end, if that includes a folder.
         """
-        name = nfc(name.strip()).replace("\\", "/")
-        if is_absolute(name):
-            return self._find_absolute(name)
+        if self._leave and is_url(name):
+            return [name.strip()]
+        path = self._out(name, near)
+        if path is not None:
+            return self._find_absolute(path, leave or self._leave)
+        name = _forward(name)
         plain = posixpath.normpath(name) if name else ""
-        if plain.startswith("../"):
-            beside = posixpath.normpath(posixpath.join(self.root.as_posix(), near or "", plain))
-            return self._find_absolute(beside)
         if scope is Scope.EXACT:
             return self._at(plain)
         matches = [match for match in self._same_stem(plain) if self._ends_with(match, plain)]
@@ -159,6 +182,21 @@ class AudioIndex:
             return self._at(plain)
         return self._one_ending(matches, plain)
 
+    def is_outside(self, name: str, near: str | None = None) -> bool:
+        """Return whether `name` is a URL, or the path of audio that is there but out of the corpus."""
+        path = self._out(name, near)
+        return is_url(name) or (path is not None and self._is_audio(Path(path)))
+
+    def _out(self, name: str, near: str | None) -> str | None:
+        """Return `name` as an absolute path if it is one, or begins with `..`; else None."""
+        name = _forward(name)
+        if is_absolute(name):
+            return posixpath.normpath(name)
+        plain = posixpath.normpath(name)
+        if not plain.startswith("../"):
+            return None
+        return posixpath.normpath(posixpath.join(self.root.as_posix(), near or "", plain))
+
     def _at(self, path: str) -> list[str]:
         stem = self.without_ending(path)
         matches = [match for match in self._same_stem(path) if self.without_ending(nfc(match)) == stem]
@@ -167,13 +205,13 @@ class AudioIndex:
         return self._one_ending(matches, path)
 
     def _is_audio(self, path: Path) -> bool:
-        return path.suffix.lower() in self.endings and path.is_file()
+        return path.suffix.lower() in self.endings and path.is_absolute() and _is(path.is_file)
 
-    def _find_absolute(self, name: str) -> list[str]:
+    def _find_absolute(self, name: str, leave: bool) -> list[str]:
         relative = posixpath.relpath(name, nfc(self.root.as_posix())) if name.startswith("/") else ".."
         if not relative.startswith(".."):
             return self._at(relative)
-        if self._is_audio(Path(name)):
+        if (leave or name.startswith(nfc(self._also.as_posix()) + "/")) and self._is_audio(Path(name)):
             return [name]
         parts = self.without_ending(name).split("/")
         best: list[str] = []
@@ -226,6 +264,10 @@ class AudioIndex:
 def is_absolute(name: str) -> bool:
     """Return whether `name`, with forward slashes, starts at a root: `/data/1.wav`, `C:/data/1.wav`."""
     return name.startswith("/") or WINDOWS_DRIVE.match(name) is not None
+
+
+def _forward(name: str) -> str:
+    return nfc(name.strip()).replace("\\", "/")
 
 
 def _common_end(left: Sequence[str], right: Sequence[str]) -> int:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 
 from pipeline.audio.source import AudioSource
 from pipeline.corpus.audio_index import AudioIndex, is_absolute, nfc
-from pipeline.corpus.entry import Entry, Item, Malformed, Textless
+from pipeline.corpus.entry import Entry, Item, Malformed, Textless, printable
 from pipeline.utterance import Reason, Rejection, Utterance
 
 SHOWN = 3  # candidates that an ambiguous name's rejection lists
@@ -60,14 +60,13 @@ class Corpus:
         return [*unnamed, *self.index.unnameable]
 
     def _utterance(self, entry: Entry) -> Utterance | Rejection:
-        if not _is_writable(entry.id, entry.audio, entry.text, entry.speaker, entry.language):
+        said = (entry.id, entry.audio, entry.text, entry.speaker, entry.language)
+        if any(text is not None and printable(text) != text for text in said):
             return Malformed(entry.where, "holds half a surrogate pair, which is not a character").rejection()
         found = self._locators(entry)
         name = self._id(entry, found)
         if not found:
-            fits = f"no audio file fits {entry.audio!r} below {self.index.root}" if self.index else ""
-            detail = f"{entry.where}: {fits or 'there is no audio for it'}"
-            return Rejection(name, entry.audio, Reason.MISSING_AUDIO, detail)
+            return self._missing(name, entry)
         if len(found) > 1:
             shown = ", ".join(found[:SHOWN]) + (", …" if len(found) > SHOWN else "")
             detail = f"{entry.where}: {entry.audio!r} fits {len(found)} files ({shown}); name the folder too"
@@ -78,9 +77,18 @@ class Corpus:
     def _locators(self, entry: Entry) -> list[str]:
         if self.index is None:
             return [entry.audio] if entry.audio else []
-        found = self.index.find(entry.audio, entry.near, entry.scope)
+        found = self.index.find(entry.audio, entry.near, entry.scope, leave=entry.leaves)
         self._named.update(found)
         return found
+
+    def _missing(self, name: str, entry: Entry) -> Rejection:
+        reason, why = Reason.MISSING_AUDIO, "there is no audio for it"
+        if self.index is not None:
+            why = f"no audio file fits {entry.audio!r} below {self.index.root}"
+            if self.index.is_outside(entry.audio, entry.near):
+                reason = Reason.OUTSIDE_CORPUS
+                why += "; set corpus.allow_remote to read it from outside"
+        return Rejection(name, entry.audio, reason, printable(f"{entry.where}: {why}"))
 
     def _id(self, entry: Entry, found: list[str]) -> str:
         if entry.id is not None:
@@ -102,17 +110,3 @@ def _milliseconds(seconds: float | None) -> str:
     No limit is `end`.
     """
     return "end" if seconds is None else f"{round(seconds * 1000):08d}"
-
-
-def _is_writable(*texts: str | None) -> bool:
-    """Return whether all strings are valid Unicode.
-
-    JSON can hold half a surrogate pair, which no output can.
-    """
-    try:
-        for text in texts:
-            if text is not None:
-                text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -34,6 +34,7 @@ class Entry:
     start: float | None = None  # seconds
     end: float | None = None  # seconds
     near: str | None = None
+    leaves: bool = False  # the format calls for paths out of the corpus
     scope: Scope = Scope.ANYWHERE
     prefix: str = ""
 
@@ -51,10 +52,10 @@ class Malformed:
     audio: str = ""
 
     def rejection(self) -> Rejection:
-        """Return it as a Rejection."""
-        return Rejection(
-            self.id or self.where, self.audio, Reason.MALFORMED_TRANSCRIPT, f"{self.where}: {self.why}"
-        )
+        """Return it as a Rejection. Bytes of its file's name that are no character are escaped."""
+        name, audio = printable(self.id or self.where), printable(self.audio)
+        detail = printable(f"{self.where}: {self.why}")
+        return Rejection(name, audio, Reason.MALFORMED_TRANSCRIPT, detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ class Textless:
     """Audio that was met without a text, by its locator."""
 
     audio: str
+
+
+def printable(text: str) -> str:
+    """Return `text` with halves of surrogate pairs escaped: JSON and names of files can hold some."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 Item = Entry | Malformed | Textless  # what a format's reader yields

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -25,6 +25,7 @@ NAMES = {
     "offset": ("offset",),
     "duration": ("duration",),
 }
+LONGEST = 1e7  # seconds, 115 days: no recording is longer
 HERE = "audio in this file"  # the name under which a row has the locator of audio that lies beside it
 
 
@@ -70,18 +71,19 @@ class Fields:
     def entry(self, row: Mapping[str, object], where: str, near: str | None = None) -> Entry | Malformed:
         """Return the entry that a row states."""
         if not self.suffice:
-            return Malformed(
-                where, f"has {', '.join(map(str, row)) or 'nothing'}, but no text with an audio or id"
-            )
+            names = reprlib.repr(", ".join(map(str, row)) or "nothing")
+            return Malformed(where, f"has {names}, but no text with an audio or id")
         assert self.text is not None
         text, identity = row.get(self.text), _plain(row, self.id)
         audio = row.get(self.audio) if self.audio else identity
         if isinstance(audio, Mapping):  # as the datasets library writes an Audio column
             audio = audio.get("path")
         if not isinstance(text, str):
-            return Malformed(where, f"{self.text} is {text!r}, not a text")
+            return Malformed(where, f"{self.text} is {reprlib.repr(text)}, not a text")
         if not isinstance(audio, str) or not audio.strip():
-            return Malformed(where, f"{self.audio or self.id} is {audio!r}, not the name of an audio file")
+            return Malformed(
+                where, f"{self.audio or self.id} is {reprlib.repr(audio)}, not the name of an audio file"
+            )
         if self.id is not None and not (identity or "").strip():
             return Malformed(where, f"{self.id} is empty")
         try:
@@ -102,9 +104,13 @@ class Fields:
         return (start or 0.0, end) if end is not None else (start, end)
 
 
-def _plain(row: Mapping[str, object], name: str | None) -> str | None:
-    value = None if name is None else row.get(name)
+def plain(value: object) -> str | None:
+    """Return a name or number as text; None for anything else."""
     return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _plain(row: Mapping[str, object], name: str | None) -> str | None:
+    return None if name is None else plain(row.get(name))
 
 
 def _seconds(row: Mapping[str, object], name: str | None) -> float | None:
@@ -113,8 +119,8 @@ def _seconds(row: Mapping[str, object], name: str | None) -> float | None:
         return None
     try:
         seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is {value!r}, not a number of seconds") from None
-    if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"{name} is {value!r}, not a time in seconds")
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not a number of seconds") from None
+    if not 0 <= seconds <= LONGEST:
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not a time in seconds")
     return seconds

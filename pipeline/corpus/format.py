@@ -46,8 +46,9 @@ class CorpusProbe:
         """The transcript file or folder: as given, else one of the usual names in the audio folder."""
         if self.settings.text is not None:
             path = resolve_path(_here_or_shipped(self.settings.text))
-            if not path.exists():
-                raise UsageError(f"there is no transcript file or folder {path}")
+            with store_errors(path):
+                if not (path.is_file() or path.is_dir()):
+                    raise UsageError(f"there is no transcript file or folder {path}")
             return path
         if self.folder is None or not self.take_usual:
             return None
@@ -67,13 +68,16 @@ class CorpusProbe:
     def head(self, path: Path) -> list[str]:
         """Return the first lines of a transcript file, for recognition."""
         if path not in self._heads:
-            self._heads[path] = lines.head(path)
+            self._heads[path] = lines.head(path, self.settings)
         return self._heads[path]
 
     @cached_property
     def index(self) -> AudioIndex:
         """The audio files. Raises UsageError if there is no folder."""
-        return AudioIndex(self.audio_folder(), self.settings.ext, self.source)
+        settings = self.settings
+        return AudioIndex(
+            self.audio_folder(), settings.ext, self.source, also=self.text_folder, leave=settings.allow_remote
+        )
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
         """List files of the audio folder with one of `endings` (lower case), sorted."""

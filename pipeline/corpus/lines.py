@@ -1,67 +1,140 @@
-"""Lines of transcript files: UTF-8 with or without BOM, LF or CRLF."""
+"""Lines and texts of transcript files, in any encoding that `encodings.py` recognises.
+
+Lines end at LF, or at CR in a file that has only those, so that a text may hold U+2028 and the like. A `.gz`
+is unpacked as it is read.
+"""
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from pipeline.config import CorpusSettings
+from pipeline.corpus import encodings
 from pipeline.corpus.entry import Malformed
 from pipeline.errors import UsageError
 from pipeline.storage.paths import is_remote
 
-BOM = b"\xef\xbb\xbf"
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 HEAD = 100  # lines that recognition looks at
+SAMPLE = 1 << 16  # bytes that the encoding is recognised by
+MAX_LINE = 1 << 22  # characters; a longer line is no entry
+TOO_LONG = f"is longer than {MAX_LINE:,} characters"
+MAX_TEXT = 1 << 26  # bytes; a larger file is no transcript of one recording
 
 
-def read_lines(path: Path, shown: str | None = None) -> Iterator[tuple[str, str | Malformed]]:
+def read_lines(path: Path, settings: CorpusSettings) -> Iterator[tuple[str, str | Malformed]]:
     """Yield each line that is not blank, without its end, with its position `file:line`.
 
-    `shown` is the file's name in positions, its own by default. A line that is not UTF-8 is Malformed.
-    Only LF ends a line, so that a text may hold U+2028 and the like. A `.gz` is unpacked as it is read.
-    Raises UsageError if the file cannot be read.
+    A line that is too long or not in the file's encoding is Malformed. Raises UsageError if the file cannot
+    be read or its encoding is not told.
     """
-    shown = shown or path.name
+    with _as_usage(path), open_text(path) as file:
+        sample = file.read(SAMPLE)
+        end = max(sample.rfind(b"\n"), sample.rfind(b"\r")) + 1 if len(sample) == SAMPLE else 0
+        try:
+            encoding = encodings.recognise(sample[:end] or sample, settings)
+        except encodings.Undecodable as error:
+            raise UsageError(f"{path} {error}") from None
+        file.seek(0)
+        for number, raw in enumerate(_raw_lines(file, encoding, sample), start=1):
+            where = f"{path.name}:{number}"
+            if isinstance(raw, str):
+                yield where, Malformed(where, raw)
+            else:
+                raw = raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw
+                if raw.strip():
+                    yield where, _decoded(raw, encoding, where)
+
+
+def _decoded(raw: bytes, encoding: str, where: str) -> str | Malformed:
+    encoding = encodings.UTF_8 if encodings.is_wide(encoding) else encoding  # `_raw_lines` converts it
     try:
-        with open_text(path) as file:
-            for number, raw in enumerate(file, start=1):
-                if number == 1:
-                    raw = raw.removeprefix(BOM)
-                if not raw.strip():
-                    continue
-                where = f"{shown}:{number}"
-                try:
-                    yield where, raw.decode().rstrip("\r\n")
-                except UnicodeDecodeError as error:
-                    yield where, Malformed(where, f"byte {error.start + 1} is not UTF-8")
-    except (OSError, EOFError) as error:  # EOFError: a gzip file that ends early
-        raise UsageError(
-            f"cannot read the transcripts {path}: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        return raw.decode(encoding).rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        return Malformed(where, f"byte {error.start + 1} is not {encodings.name_of(encoding)}")
+
+
+def _raw_lines(file: BinaryIO, encoding: str, sample: bytes) -> Iterator[bytes | str]:
+    """Yield the lines' bytes, those of UTF-16 as UTF-8; for one that cannot be had, why."""
+    if encodings.is_wide(encoding):
+        yield from _recoded_lines(file, encoding, "utf-8")
+    elif b"\n" not in sample and b"\r" in sample:
+        yield from _recoded_lines(file, "latin-1", "latin-1")  # which keeps every byte
+    else:
+        while line := file.readline(MAX_LINE):
+            if len(line) < MAX_LINE or line.endswith(b"\n"):
+                yield line
+                continue
+            while (rest := file.readline(MAX_LINE)) and not rest.endswith(b"\n"):
+                pass
+            yield TOO_LONG
+
+
+def _recoded_lines(file: BinaryIO, encoding: str, into: str) -> Iterator[bytes | str]:
+    """Yield lines that LF ends, or CR where the first ones have no LF, in another encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass" if into == "utf-8" else "strict")
+    rest, end, skips = "", "", False
+    while chunk := file.read(SAMPLE):
+        rest += decoder.decode(chunk)
+        end = end or ("\r" if "\n" not in rest and "\r" in rest else "\n")
+        *whole, rest = rest.split(end)
+        for line in whole:
+            yield TOO_LONG if skips or len(line) > MAX_LINE else line.encode(into, "surrogatepass")
+            skips = False
+        if len(rest) > MAX_LINE:
+            rest, skips = "", True
+    if skips:
+        yield TOO_LONG
+    elif rest:
+        yield rest.encode(into, "surrogatepass")
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        yield "is cut off within a character"
+
+
+@contextmanager
+def _as_usage(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, EOFError, zlib.error) as error:  # EOFError: a gzip file that ends early
+        said = getattr(error, "strerror", None) or error
+        raise UsageError(f"cannot read the transcripts {path}: {said}") from error
 
 
 def open_text(path: Path) -> BinaryIO:
     """Open a transcript file, unpacked if it is gzip."""
     if path.suffix != ".gz":
-        return path.open("rb")
+        opened = path.open("rb")
+        return io.BufferedReader(cast(io.RawIOBase, opened)) if is_remote(path) else opened
     packed = io.BytesIO(path.read_bytes()) if is_remote(path) else path
     return cast(BinaryIO, gzip.open(packed))
 
 
-def head(path: Path) -> list[str]:
-    """Return the first lines, for recognition.
+def head(path: Path, settings: CorpusSettings) -> list[str]:
+    """Return the first lines that can be read, for recognition. Raises UsageError as `read_lines` does."""
+    lines = islice(read_lines(path, settings), HEAD)
+    return [line for _, line in lines if isinstance(line, str)]
 
-    Raises UsageError for a file that is all in another encoding.
-    """
-    with open_text(path) as file:
-        if file.read(2) in UTF_16:
-            raise UsageError(f"{path} is UTF-16; write it as UTF-8: iconv -f UTF-16 -t UTF-8")
-    lines = [line for _, line in islice(read_lines(path), HEAD)]
-    good = [line for line in lines if isinstance(line, str)]
-    if len(good) * 2 < len(lines):
-        raise UsageError(f"{path} is not UTF-8; convert it, from Shift JIS for one: iconv -f CP932 -t UTF-8")
-    return good
+
+def read_text(path: Path, where: str, settings: CorpusSettings) -> str | Malformed:
+    """Return all of a small transcript file, or why its text cannot be had. Raises UsageError."""
+    try:
+        with _as_usage(path), path.open("rb") as file:
+            content = file.read(MAX_TEXT + 1)
+        if len(content) > MAX_TEXT:
+            return Malformed(where, f"is larger than {MAX_TEXT >> 20} MiB")
+        return encodings.decode(content, settings)
+    except UsageError as error:
+        if isinstance(error.__cause__, PermissionError):
+            return Malformed(where, "may not be read")
+        raise
+    except ValueError as error:
+        return Malformed(where, str(error))

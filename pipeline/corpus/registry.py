@@ -6,6 +6,7 @@ To add one: a module with a `FORMAT`, and its row here.
 from __future__ import annotations
 
 from pipeline.config import CorpusSettings
+from pipeline.corpus import encodings
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import (
@@ -46,6 +47,7 @@ def open_corpus(settings: CorpusSettings) -> Corpus:
         raise UsageError("no audio: give a folder of recordings, or a Hugging Face dataset")
     if settings.transcripts not in CHOICES:
         raise UsageError(f"--transcripts {settings.transcripts} is none of {', '.join(CHOICES)}")
+    encodings.check(settings)
     if settings.file_index == settings.text_index:
         raise UsageError(f"file_index and text_index are both {settings.text_index}; they are two columns")
     if settings.transcripts != "auto":

@@ -21,6 +21,7 @@ from pipeline.utterance import Reason
 
 PLANNED = {  # reasons that planning finds again by itself, so that trying the clip again is of no use
     Reason.MISSING_AUDIO,
+    Reason.OUTSIDE_CORPUS,
     Reason.MALFORMED_TRANSCRIPT,
     Reason.DUPLICATE_ID,
     Reason.EMPTY_TEXT,

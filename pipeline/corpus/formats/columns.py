@@ -12,6 +12,7 @@ from pipeline.corpus.format import CorpusProbe, FileFormat
 
 DEFAULT = str(CorpusSettings.model_fields["split_word"].default)
 SPACES = " "  # any run of spaces or tabs, as LibriSpeech has
+MARKUP = ("{", "[", "<")  # begins JSON or XML, whose lines can be split too
 OTHERS = ("\t", "|", SPACES)  # tried where `split_word` is the default
 
 
@@ -50,7 +51,7 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries of a columns file."""
     settings, near = given.settings, given.index.near(path.parent)
     separator = separator_of(path, given)
-    for where, line in lines.read_lines(path):
+    for where, line in lines.read_lines(path, given.settings):
         if isinstance(line, Malformed):
             yield line
         elif columns := split_line(line, separator, settings):
@@ -64,7 +65,7 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
 def _matches(path: Path, given: CorpusProbe) -> bool:
     """Return whether some line names audio, or most are split by something else than spaces."""
     head = given.head(path)
-    if not head or not given.index.locators:
+    if not head or not given.index.locators or head[0].lstrip()[:1] in MARKUP:
         return False
     near = given.index.near(path.parent)
     separator = separator_of(path, given)

@@ -45,7 +45,7 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
         )
     names = _names(header, delimiter)
     fields, near = Fields.choose(names, given.settings), given.index.near(path.parent)
-    for where, row in islice(_rows(path, delimiter), 1, None):
+    for where, row in islice(_rows(path, delimiter, given.settings), 1, None):
         if isinstance(row, Malformed):
             yield row
         elif len(row) != len(names):
@@ -54,14 +54,16 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
             yield fields.entry(dict(zip(names, row, strict=True)), where, near)
 
 
-def _rows(path: Path, delimiter: str) -> Iterator[tuple[str, list[str] | Malformed]]:
+def _rows(
+    path: Path, delimiter: str, settings: CorpusSettings
+) -> Iterator[tuple[str, list[str] | Malformed]]:
     """Yield rows with their positions, the header first. A line that is not UTF-8 is a row of its own."""
     place = ""
     bad: list[Malformed] = []
 
     def good_lines() -> Iterator[str]:
         nonlocal place
-        for where, line in lines.read_lines(path):
+        for where, line in lines.read_lines(path, settings):
             place = where
             if isinstance(line, Malformed):
                 bad.append(line)
@@ -87,12 +89,16 @@ def _rows(path: Path, delimiter: str) -> Iterator[tuple[str, list[str] | Malform
 
 
 def _dialect(delimiter: str) -> dict[str, Any]:
+    csv.field_size_limit(lines.MAX_LINE * MOST_LINES)
     quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     return {"delimiter": delimiter, "quoting": quoting, "skipinitialspace": True}
 
 
 def _names(header: str, delimiter: str) -> list[str]:
-    return [name.strip() for name in next(csv.reader([header], **_dialect(delimiter)), [])]
+    try:
+        return [name.strip() for name in next(csv.reader([header], **_dialect(delimiter)), [])]
+    except csv.Error:
+        return []
 
 
 def _matches(path: Path, given: CorpusProbe) -> bool:

@@ -8,7 +8,9 @@ rows are appended. An id is the dataset's own if it has one, else the locator.
 from __future__ import annotations
 
 import io
+import os
 import re
+import reprlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipeline.audio.decoders import AudioError
 from pipeline.audio.source import open_file
 from pipeline.config import CorpusSettings
 from pipeline.corpus.corpus import Corpus
@@ -23,6 +26,7 @@ from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import Fields
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.errors import UsageError
+from pipeline.utterance import Reason
 
 SAVED = ("dataset_info.json", "dataset_dict.json")  # what save_to_disk writes
 STORED = ("*.parquet", "data/*.parquet", "*/*.parquet", "*.arrow")  # what load_dataset finds in a folder
@@ -36,13 +40,14 @@ class DatasetSource:
     name: str  # a folder or an id on the Hub
     split: str
     column: str
+    leave: bool = False  # read any file that a row names
 
     @cached_property
     def _rows(self) -> Any:
         return open_dataset(self.name, self.split).select_columns([self.column])
 
-    def __getstate__(self) -> dict[str, str]:
-        return {"name": self.name, "split": self.split, "column": self.column}
+    def __getstate__(self) -> dict[str, Any]:
+        return {"name": self.name, "split": self.split, "column": self.column, "leave": self.leave}
 
     def stat(self, locator: str) -> tuple[int, int]:
         """Return the size in bytes and, for audio inside the dataset, a checksum in place of the time.
@@ -57,7 +62,10 @@ class DatasetSource:
         return status.st_size, status.st_mtime_ns
 
     def open(self, locator: str) -> BinaryIO:
-        """Open the bytes in the dataset, else the file that it names; FileNotFoundError if it has neither."""
+        """Open the bytes in the dataset, else the file that it names.
+
+        Raises FileNotFoundError if it has neither, AudioError if that file is outside of the dataset.
+        """
         audio = self._audio(locator)
         return io.BytesIO(audio) if isinstance(audio, bytes) else open_file(audio)
 
@@ -66,16 +74,37 @@ class DatasetSource:
         if content := audio.get("bytes"):
             return bytes(content)
         if path := audio.get("path"):
-            return Path(path)
+            return self._file(path)
         raise FileNotFoundError(f"row {locator} of {self.name} has no audio")
+
+    def _file(self, path: str) -> Path:
+        """Return the path of a file below the dataset, or in the cache that it was fetched to."""
+        import datasets
+
+        file = Path(self.name, path).absolute()
+        homes = (self.name, datasets.config.HF_DATASETS_CACHE, datasets.config.HF_CACHE_HOME)
+        if self.leave or any(Path(os.path.normpath(file)).is_relative_to(home) for home in homes):
+            return file
+        raise AudioError(Reason.OUTSIDE_CORPUS, f"its row names {path}, which is out of the dataset")
 
 
 def entries(source: DatasetSource, fields: Fields) -> Iterator[Entry | Malformed]:
     """Yield the entries of all rows. Reads no audio."""
-    for number, row in enumerate(open_dataset(source.name, source.split).remove_columns([source.column])):
+    rows = open_dataset(source.name, source.split).remove_columns([source.column])
+    number = 0
+    while number < len(rows):
         locator = f"{source.split}/{number}"
-        entry = fields.entry({**row, source.column: locator}, f"{source.name}:{locator}")
-        yield replace(entry, id=locator, audio=locator) if isinstance(entry, Malformed) else entry
+        where = f"{source.name}:{locator}"
+        try:
+            for row in rows.skip(number):
+                locator = f"{source.split}/{number}"
+                where = f"{source.name}:{locator}"
+                entry = fields.entry({**row, source.column: locator}, where)
+                number += 1
+                yield replace(entry, id=locator, audio=locator) if isinstance(entry, Malformed) else entry
+        except (ValueError, OverflowError) as error:  # text that is no UTF-8, dates past 9999
+            number += 1
+            yield Malformed(where, f"cannot be read: {reprlib.repr(str(error))}", locator, locator)
 
 
 def open_dataset(name: str, split: str) -> Any:
@@ -136,7 +165,7 @@ def _open(given: CorpusProbe) -> Corpus:
     name = str(given.folder.absolute()) if given.folder else settings.audio or ""
     fields = choose(open_dataset(name, settings.hf_split), name, settings)
     assert fields.audio is not None
-    source = DatasetSource(name, settings.hf_split, fields.audio)
+    source = DatasetSource(name, settings.hf_split, fields.audio, settings.allow_remote)
     return Corpus("huggingface", source, lambda: entries(source, fields), settings.language)
 
 

@@ -19,7 +19,7 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """
     near = given.index.near(path.parent)
     chosen: dict[tuple[str, ...], Fields] = {}
-    for where, line in lines.read_lines(path):
+    for where, line in lines.read_lines(path, given.settings):
         row = line if isinstance(line, Malformed) else parse(line, where)
         if isinstance(row, Malformed):
             yield row

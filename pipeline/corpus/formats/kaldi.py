@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed
+from pipeline.corpus.fields import LONGEST
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.errors import UsageError
 
@@ -26,10 +27,10 @@ class Table:
     malformed: list[Malformed] = field(default_factory=list)
 
     @classmethod
-    def read(cls, path: Path) -> Table:
+    def read(cls, path: Path, settings: CorpusSettings) -> Table:
         """Read all of the file; an empty table if there is none. A key's last line counts, as in Kaldi."""
         table = cls()
-        for where, line in lines.read_lines(path) if path.exists() else ():
+        for where, line in lines.read_lines(path, settings) if path.is_file() else ():
             columns = line.split(None, 1) if isinstance(line, str) else []
             if isinstance(line, Malformed):
                 table.malformed.append(line)
@@ -40,18 +41,18 @@ class Table:
         return table
 
 
-def entries(folder: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
+def entries(folder: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries of `text`, in its order, after the unreadable lines of the other files."""
     names = ("wav.scp", "segments", "utt2spk", "utt2lang")
-    recordings, segments, speakers, languages = (Table.read(folder / name) for name in names)
+    recordings, segments, speakers, languages = (Table.read(folder / name, given.settings) for name in names)
     for table in (recordings, segments, speakers, languages):
         yield from table.malformed
-    near = index.near(folder)
-    for where, line in lines.read_lines(folder / "text"):
+    near = given.index.near(folder)
+    for where, line in lines.read_lines(folder / "text", given.settings):
         if isinstance(line, Malformed):
             yield line
             continue
-        key, text = (*line.split(None, 1), "")[:2]
+        key, text = (*line.split(None, 1), "", "")[:2]
         times = segment(segments.values.get(key), where)
         if isinstance(times, Malformed):
             yield times
@@ -64,7 +65,7 @@ def entries(folder: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
             )
             continue
         speaker, language = speakers.values.get(key), languages.values.get(key)
-        yield Entry(where, audio, text, key, speaker, language, start, end, near)
+        yield Entry(where, audio, text, key, speaker, language, start, end, near, leaves=True)
 
 
 def segment(line: str | None, where: str) -> tuple[str, float, float | None] | Malformed | None:
@@ -76,9 +77,9 @@ def segment(line: str | None, where: str) -> tuple[str, float, float | None] | M
         start, end = float(begins), float(ends)
     except ValueError:
         return Malformed(where, f"its segment is {line!r}, not a recording with start and end")
-    if end == -1:  # Kaldi's word for the end of the recording
+    if end == -1 and 0 <= start <= LONGEST:  # Kaldi's word for the end of the recording
         return recording, start, None
-    if not 0 <= start < end < float("inf"):
+    if not 0 <= start < end <= LONGEST:
         return Malformed(where, f"its segment runs from {begins} to {ends} s")
     return recording, start, end
 
@@ -98,7 +99,7 @@ def _open(given: CorpusProbe) -> Corpus:
     folder = folder_of(given)
     if folder is None:
         raise UsageError(f"there is no wav.scp with a text beside it in {given.text or given.settings.audio}")
-    return given.corpus("kaldi", lambda: entries(folder, given.index))
+    return given.corpus("kaldi", lambda: entries(folder, given))
 
 
 FORMAT = FolderFormat("kaldi", "a folder with wav.scp and text", _fits, _open)

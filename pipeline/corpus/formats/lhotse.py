@@ -7,14 +7,18 @@ loading (mixes, speed, commands, one channel of several) is malformed here: writ
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import AudioIndex, scan
+from pipeline.corpus.audio_index import scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed
+from pipeline.corpus.fields import LONGEST, plain
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
 from pipeline.errors import UsageError
@@ -24,11 +28,11 @@ EDGE = 0.001  # seconds; a supervision this close to both ends of its recording 
 Json = Mapping[str, Any]
 
 
-def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
+def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries of a file of cuts or of supervisions, in its order."""
-    near = index.near(path.parent)
+    near = given.index.near(path.parent)
     recordings: dict[str, Json] | None = None
-    for where, line in lines.read_lines(path):
+    for where, line in lines.read_lines(path, given.settings):
         row = line if isinstance(line, Malformed) else jsonl.parse(line, where)
         if isinstance(row, Malformed):
             yield row
@@ -36,7 +40,7 @@ def entries(path: Path, index: AudioIndex) -> Iterator[Entry | Malformed]:
             yield from _of_cut(row, where, near)
         else:
             if recordings is None:
-                recordings = _recordings(path)
+                recordings = _recordings(path, given.settings)
             yield _of_supervision(row, recordings, where, near)
 
 
@@ -50,23 +54,27 @@ def is_supervision(row: Json) -> bool:
     return {"recording_id", "start", "duration"} <= row.keys()
 
 
-def _recordings(path: Path) -> dict[str, Json]:
+def _recordings(path: Path, settings: CorpusSettings) -> dict[str, Json]:
     """Return recordings by id. In lhotse's recipes the two files have one name but for the word."""
     beside = path.with_name(path.name.replace("supervisions", "recordings"))
     if beside == path or not beside.is_file():
         raise UsageError(
             f"{path} holds supervisions, and there is no file of their recordings, {beside.name}, beside it"
         )
-    parsed = (jsonl.parse(line, where) for where, line in lines.read_lines(beside) if isinstance(line, str))
+    parsed = (
+        jsonl.parse(line, where)
+        for where, line in lines.read_lines(beside, settings)
+        if isinstance(line, str)
+    )
     return {str(row.get("id")): row for row in parsed if not isinstance(row, Malformed)}
 
 
 def _of_cut(cut: Json, where: str, near: str | None) -> Iterator[Entry | Malformed]:
     recording, supervisions = cut.get("recording"), cut.get("supervisions")
     if not isinstance(recording, Mapping):
-        kind = cut.get("type", "cut")
+        kind = plain(cut.get("type")) or "cut"
         yield Malformed(where, f"is a {kind} without one recording; write its audio to a file first")
-    elif not supervisions:
+    elif not isinstance(supervisions, list) or not supervisions:
         yield Malformed(where, "is a cut without supervisions, so it has no text")
     else:
         for supervision in supervisions:
@@ -76,52 +84,55 @@ def _of_cut(cut: Json, where: str, near: str | None) -> Iterator[Entry | Malform
 def _of_supervision(
     supervision: Json, recordings: Mapping[str, Json], where: str, near: str | None
 ) -> Entry | Malformed:
-    recording = recordings.get(str(supervision.get("recording_id")))
+    name = plain(supervision.get("recording_id"))
+    recording = recordings.get(name or "")
     if recording is None:
-        return Malformed(
-            where, f"is of the recording {supervision.get('recording_id')!r}, which is not there"
-        )
+        return Malformed(where, f"is of the recording {name!r}, which is not there")
     return _entry(supervision, recording, 0.0, where, near)
 
 
 def _entry(
-    supervision: Json, recording: Json, origin: float, where: str, near: str | None
+    supervision: object, recording: Json, origin: Any, where: str, near: str | None
 ) -> Entry | Malformed:
     """Return a supervision as an entry; `origin` is where in the recording (seconds) its times count from."""
-    audio = audio_of(recording, supervision.get("channel", 0))
-    if audio is None:
-        return Malformed(where, f"is of the recording {recording.get('id')!r}, {NOT_PLAIN}")
+    if not isinstance(supervision, Mapping):
+        return Malformed(where, f"has a {type(supervision).__name__} for a supervision")
     try:
+        audio = audio_of(recording, supervision.get("channel", 0))
         start = max(0.0, float(origin) + float(supervision["start"]))
         end = float(origin) + float(supervision["start"]) + float(supervision["duration"])
         whole = start < EDGE and end > float(recording["duration"]) - EDGE
-        name, text = str(supervision["id"]), str(supervision.get("text") or "")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return Malformed(where, f"is no whole supervision: {type(error).__name__} {error}")
-    if not start < end < float("inf"):
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return Malformed(where, f"is no whole supervision: {type(error).__name__} {reprlib.repr(str(error))}")
+    name, text = plain(supervision.get("id")), supervision.get("text")
+    if audio is None:
+        return Malformed(where, f"is of the recording {plain(recording.get('id'))!r}, {NOT_PLAIN}")
+    if not start < end <= LONGEST:
         return Malformed(where, f"has a supervision from {start:g} to {end:g} s")
-    speaker, language = supervision.get("speaker"), supervision.get("language")
-    if whole:
-        return Entry(where, audio, text, name, speaker, language, near=near)
-    return Entry(where, audio, text, name, speaker, language, round(start, 6), round(end, 6), near)
+    if not name or not isinstance(text, str | None):
+        return Malformed(where, f"has a supervision {name or 'without id'} whose text is no text")
+    speaker, language = plain(supervision.get("speaker")), plain(supervision.get("language"))
+    entry = Entry(where, audio, text or "", name, speaker or None, language or None, near=near)
+    return entry if whole else replace(entry, start=round(start, 6), end=round(end, 6))
 
 
 NOT_PLAIN = "which is not one unchanged file with the supervision's channels; write its audio to files first"
 
 
-def audio_of(recording: Json, channel: int | list[int]) -> str | None:
+def audio_of(recording: Json, channel: object) -> str | None:
     """Return the path or URL of a recording that is a file as it is; None for anything that must be computed.
 
-    Channels are mixed when a file is decoded, so a supervision must be of all of them.
+    Channels are mixed when a file is decoded, so a supervision must be of all of them. Raises TypeError or
+    KeyError for a recording that is none.
     """
     sources = recording.get("sources")
     if not isinstance(sources, list) or len(sources) != 1 or recording.get("transforms"):
         return None
     source = sources[0]
-    wanted = [channel] if isinstance(channel, int) else channel
-    if source.get("type") not in {"file", "url"} or set(source.get("channels", [0])) != set(wanted):
+    wanted = channel if isinstance(channel, list) else [channel]
+    if source["type"] not in ("file", "url") or set(source.get("channels", [0])) != set(wanted):
         return None
-    return str(source["source"])
+    return plain(source["source"])
 
 
 def manifest_of(given: CorpusProbe) -> Path | None:
@@ -151,7 +162,7 @@ def _open(given: CorpusProbe) -> Corpus:
         raise UsageError(
             f"there is no {' or '.join(ENDINGS)} of cuts in {given.text or given.settings.audio}"
         )
-    return given.corpus("lhotse", lambda: entries(path, given.index))
+    return given.corpus("lhotse", lambda: entries(path, given))
 
 
 FORMAT = FolderFormat("lhotse", "lhotse's cuts or supervisions, .jsonl or .jsonl.gz", _fits, _open)

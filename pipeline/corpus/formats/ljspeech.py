@@ -16,7 +16,7 @@ from pipeline.corpus.format import CorpusProbe, FileFormat
 def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries; the text is the written-out one if there is one."""
     near = given.index.near(path.parent)
-    for where, line in lines.read_lines(path):
+    for where, line in lines.read_lines(path, given.settings):
         if isinstance(line, Malformed):
             yield line
             continue

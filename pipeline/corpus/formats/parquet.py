@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import bisect
 import io
+import posixpath
+import reprlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, BinaryIO
 
+from pipeline.audio.decoders import AudioError
 from pipeline.audio.source import AudioSource
 from pipeline.config import CorpusSettings
 from pipeline.corpus.corpus import Corpus
@@ -24,6 +27,8 @@ from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import HERE, NAMES, Fields
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.errors import UsageError
+from pipeline.storage.paths import is_url
+from pipeline.utterance import Reason
 
 ENDINGS = (".parquet",)
 CACHED_BYTES = 256 << 20  # of row groups that one process holds; the one in use is always held
@@ -36,28 +41,39 @@ class ParquetSource:
 
     files: AudioSource
     column: str
+    root: str | None = None  # files that rows name must lie below it; None: anywhere
 
     @cached_property
     def _groups(self) -> _RowGroups:
         return _RowGroups(self.files, self.column)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files, "column": self.column}
+        return {"files": self.files, "column": self.column, "root": self.root}
 
     def stat(self, locator: str) -> tuple[int, int]:
         """Return the stat of the whole Parquet file: a row's own size would cost reading its row group."""
         return self.files.stat(locator.rpartition("#")[0])
 
     def open(self, locator: str) -> BinaryIO:
-        """Open the bytes in the row, else the file that it names; FileNotFoundError if it has neither."""
+        """Open the bytes in the row, else the file that it names.
+
+        Raises FileNotFoundError if it has neither, AudioError if that file is outside of the corpus.
+        """
         file, _, row = locator.rpartition("#")
         value = self._groups.value(file, int(row))
         content, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
         if content:
             return io.BytesIO(content)
         if path:
-            return self.files.open(path)
+            return self.files.open(str(path) if self.root is None else _inside(str(path), self.root))
         raise FileNotFoundError(f"row {row} of {file} has no audio")
+
+
+def _inside(path: str, root: str) -> str:
+    """Return a path that a row names. Raises AudioError if it leads out of the corpus."""
+    if is_url(path) or not posixpath.normpath(posixpath.join(root, path)).startswith(root.rstrip("/") + "/"):
+        raise AudioError(Reason.OUTSIDE_CORPUS, f"its row names {path}, which is out of the corpus")
+    return path
 
 
 class _RowGroups:
@@ -99,16 +115,15 @@ class _RowGroups:
 
 @contextmanager
 def open_parquet(files: AudioSource, path: str) -> Iterator[Any]:
-    """Open a `pyarrow.parquet.ParquetFile`. Raises UsageError if it is none."""
+    """Open a `pyarrow.parquet.ParquetFile`. Raises UsageError if it is none, or turns out damaged."""
     import pyarrow
     import pyarrow.parquet
 
-    with files.open(path) as file:
-        try:
-            opened = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(file, mode="r"))
-        except pyarrow.ArrowException as error:
-            raise UsageError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
-        yield opened
+    try:
+        with files.open(path) as file, pyarrow.parquet.ParquetFile(pyarrow.PythonFile(file, "r")) as opened:
+            yield opened
+    except (pyarrow.ArrowException, OSError) as error:
+        raise UsageError(f"{path} cannot be read as Parquet: {' '.join(str(error).split())}") from error
 
 
 def audio_column(schema: Any, settings: CorpusSettings) -> str | None:
@@ -117,7 +132,7 @@ def audio_column(schema: Any, settings: CorpusSettings) -> str | None:
 
     def holds_audio(kind: Any) -> bool:
         if types.is_struct(kind):
-            return bool(kind.get_field_index("bytes") >= 0)
+            return kind.get_field_index("bytes") >= 0 and holds_audio(kind.field("bytes").type)
         return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
     found = [field.name for field in schema if holds_audio(field.type)]
@@ -136,12 +151,17 @@ def entries(
             names = [name for name in opened.schema_arrow.names if name != column]
             fields = Fields.choose(names, settings).whole
             parts = (fields.text, fields.id, fields.speaker, fields.language)
-            wanted = [name for name in parts if name in names]
+            wanted = [name for name in parts if name is not None and name in names]
             row = 0
             for batch in opened.iter_batches(BATCH, columns=wanted):
-                for values in batch.to_pylist():
+                for index in range(batch.num_rows):
                     locator = f"{path}#{row}"
                     row += 1
+                    try:
+                        values = {name: batch.column(name)[index].as_py() for name in wanted}
+                    except (ValueError, OverflowError) as error:  # text that is no UTF-8, dates past 9999
+                        yield Malformed(locator, f"cannot be read: {reprlib.repr(str(error))}")
+                        continue
                     yield fields.entry({**values, HERE: locator}, locator)
 
 
@@ -192,7 +212,9 @@ def _open(given: CorpusProbe) -> Corpus:
         )
     if Fields.choose(schema.names, settings).text is None:
         raise UsageError(f"{paths[0]} has the columns {', '.join(schema.names)}; set corpus.text_column")
-    source = ParquetSource(files, column)
+    source = ParquetSource(
+        files, column, None if settings.allow_remote else str(given.audio_folder().absolute())
+    )
     return Corpus("parquet", source, lambda: entries(files, paths, column, settings), settings.language)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import CorpusSettings
+from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex, nfc, scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed, Scope
@@ -37,13 +38,10 @@ def entries(pairs: list[Pair], root: Path, settings: CorpusSettings) -> Iterator
 
 
 def _segments(path: Path, shown: str, settings: CorpusSettings) -> Iterator[Entry | Malformed]:
-    try:
-        content = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        yield Malformed(f"{shown}:1", f"byte {error.start + 1} is not UTF-8")
+    content = lines.read_text(path, f"{shown}:1", settings)
+    if isinstance(content, Malformed):
+        yield content
         return
-    except OSError as error:
-        raise UsageError(f"cannot read the transcript {path}: {error.strerror or error}") from error
     if path.suffix.lower() == ".json":
         yield from json_segments(content, shown, settings)
     else:
@@ -90,21 +88,19 @@ def _recording(stem: str, index: AudioIndex) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _is_timed(path: Path) -> bool:
+def _is_timed(path: Path, settings: CorpusSettings) -> bool:
     """Return whether a transcript has times; sidecars of single clips may be JSON too."""
     if path.suffix.lower() != ".json":
         return True
-    try:
-        return has_segments(path.read_bytes().decode("utf-8-sig"))
-    except (OSError, UnicodeDecodeError):
-        return False
+    content = lines.read_text(path, "", settings)
+    return isinstance(content, str) and has_segments(content)
 
 
 def _fits(given: CorpusProbe) -> bool:
     if given.folder is None:
         return False
     pairs = pairs_of(given)
-    return bool(pairs) and _is_timed(pairs[0][0])
+    return bool(pairs) and _is_timed(pairs[0][0], given.settings)
 
 
 def _open(given: CorpusProbe) -> Corpus:

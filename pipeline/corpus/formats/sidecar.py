@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from pipeline.config import CorpusSettings
+from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex, nfc, scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed, Scope
@@ -44,12 +45,9 @@ def scope_of(root: Path, index: AudioIndex) -> Scope:
 
 def read(path: Path, where: str, name: str, settings: CorpusSettings) -> Entry | Malformed:
     """Read one text file as the entry of the audio `name`; its lines are joined by spaces."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        return Malformed(f"{where}:1", f"byte {error.start + 1} is not UTF-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the transcript {path}: {error.strerror}") from error
+    text = lines.read_text(path, f"{where}:1", settings)
+    if isinstance(text, Malformed):
+        return text
     if path.suffix.lower() == ".json":
         return _of_json(text, f"{where}:1", name, settings)
     parts = [line.strip() for line in text.splitlines() if line.strip()]

@@ -18,7 +18,7 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import Fields
 
-TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})(?:[.,](\d{1,3}))?"
+TIME = r"(?:(\d{1,4}):)?(\d{1,2}):(\d{2})(?:[.,](\d{1,3}))?"
 TIMING = re.compile(rf"\s*{TIME}\s*-->\s*{TIME}")
 VOICE = re.compile(r"<v(?:\.[^ >]*)? ([^>]+)>")  # WebVTT: who speaks
 MARKUP = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")  # tags of both formats, and SSA's overrides
@@ -57,7 +57,7 @@ def _cue(timing: str, body: list[str], where: str) -> Entry | Malformed:
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, fraction: str | None) -> float:
-    whole = (int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)
+    whole = (int(hours or 0) * 60 + int(minutes)) * 60 + int(seconds)  # TIME bounds their digits
     return whole + int((fraction or "0").ljust(3, "0")) / 1000
 
 
@@ -106,7 +106,7 @@ def _with_seconds(row: Mapping[str, Any]) -> Mapping[str, Any]:
         return row
     try:
         return {**row, "start": offsets["from"] / 1000, "end": offsets["to"] / 1000}
-    except (KeyError, TypeError):
+    except (KeyError, TypeError, OverflowError):
         return row
 
 

@@ -8,6 +8,7 @@ path and the member's, without endings.
 
 from __future__ import annotations
 
+import io
 import re
 import tarfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import BinaryIO, cast
 
 from pipeline.audio.source import AudioSource, FileSlice
 from pipeline.config import CorpusSettings
+from pipeline.corpus import encodings
 from pipeline.corpus.audio_index import AUDIO_ENDINGS
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Item, Malformed, Textless
@@ -89,17 +91,25 @@ def entries(tars: AudioSource, paths: list[str], settings: CorpusSettings) -> It
 
 def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Member]:
     """Yield the files in a tar; if it ends early or is damaged, note that in `faults` and stop."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
                 tar.members.clear()  # type: ignore[attr-defined]  # it would keep them all
+                if info.issparse():
+                    why = "is stored with holes; pack it without --sparse"
+                    faults.append(Malformed(f"{path}:{info.name}", why))
+                    continue
+                if not 0 <= info.size <= size - info.offset_data:
+                    raise tarfile.ReadError(f"{info.name} would have {info.size:,} bytes")
                 if not info.isreg() or info.name.rpartition("/")[2].startswith("."):
                     continue
                 is_text = info.name.lower().endswith(TEXT_ENDINGS) and info.size <= MAX_TEXT
                 opened = tar.extractfile(info) if is_text else None
                 text = opened.read() if opened else None
                 yield Member(info.name.removeprefix("./"), info.offset_data, info.size, text)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:  # sizes in headers may be any number
         faults.append(Malformed(f"{path}:{file.tell()}", f"is where the tar cannot be read on: {error}"))
 
 
@@ -116,9 +126,9 @@ def _sample(path: str, key: str, members: list[Member], settings: CorpusSettings
         return
     where, name = f"{path}:{text.name}", f"{path.removesuffix('.tar')}/{key}"
     try:
-        content = text.text.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        yield Malformed(where, f"byte {error.start + 1} is not UTF-8")
+        content = encodings.decode(text.text, settings)
+    except ValueError as error:
+        yield Malformed(where, str(error))
         return
     if text.ending != ".json":
         yield Entry(where, locator, " ".join(content.split()), name)
