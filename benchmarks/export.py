@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.common import save
 from benchmarks.validate import make
 from pipeline.dataset.reader import Dataset
-from pipeline.export.formats import FORMATS, export
-from pipeline.export.splits import nothing
+from pipeline.export.formats import FORMATS, write
+from pipeline.export.splits import Split
 from pipeline.llasa.tiny import build_tokenizer
 from pipeline.llasa_format.prompt import PromptFormat, read_prompt_format
 
@@ -98,7 +98,7 @@ def measure(root: Path, count: int) -> dict[str, dict[str, float]]:
     texts = [table["text"].to_pylist() for table in dataset.tables(["text"])]
     note("tokenising alone", processor_seconds(lambda: [prompts.encode(lot) for lot in texts]))
     for name in FORMATS:
-        make_files = partial(export, dataset, name, prompts, nothing, root / name, max_length=WIDTH, asked={})
+        make_files = partial(write, dataset, name, prompts, Split({}), root / name, WIDTH, {})
         seconds = processor_seconds(make_files)
         note(name, seconds, sum(path.stat().st_size for path in (root / name).iterdir()))
     return figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -256,3 +257,54 @@ def test_what_does_not_fit_is_one_sentence(
     captured = capsys.readouterr().err
     assert said in captured
     assert captured.count("\n") == 1
+
+
+@pytest.mark.parametrize("shards", ["jsonl", "arrow", "parquet"])
+@pytest.mark.parametrize("damage", ["gone", "cut short", "not finished"])
+def test_a_damaged_dataset_is_not_exported_and_its_file_is_named(
+    shards: str, damage: str, tmp_path: Path, tokenizer_folder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = make_dataset(tmp_path / "out", ROWS, shards)
+    export(out.root, "sft", tokenizer_folder)
+    path = out.files(1).state if damage == "not finished" else out.files(1).data
+    if damage == "cut short":
+        path.write_bytes(path.read_bytes()[:-9])
+    else:
+        path.unlink()
+    before = {each: each.read_bytes() for each in (out.root / "export").rglob("*") if each.is_file()}
+    arguments = ["export", str(out.root), "--to", "sft", "--tokenizer", tokenizer_folder]
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert ("shard 1" if damage == "not finished" else path.name) in said
+    assert said.count("\n") == 1
+    assert {each: each.read_bytes() for each in (out.root / "export").rglob("*") if each.is_file()} == before
+
+
+@pytest.mark.parametrize(
+    "killed_after", ["the new one was begun", "the old one was put aside", "it was done"]
+)
+def test_an_export_that_was_killed_over_an_older_one_leaves_nothing_behind(
+    killed_after: str, out: Path, tokenizer_folder: str
+) -> None:
+    folder = export(out, "llasa-trainer", tokenizer_folder)
+    temporary, old = (folder.with_name(f".{folder.name}.{end}") for end in ("tmp", "old"))
+    if killed_after == "the new one was begun":
+        temporary.mkdir()
+        (temporary / "train.jsonl").write_text("{")
+    elif killed_after == "the old one was put aside":
+        folder.rename(old)
+        temporary.mkdir()
+    else:
+        shutil.copytree(folder, old)
+    export(out, "llasa-trainer", tokenizer_folder)  # the same as before
+    assert [path.name for path in folder.parent.iterdir()] == ["llasa-trainer"]
+    assert len(texts(folder, "train")) == len(ROWS)
+
+
+def test_a_dataset_is_exported_elsewhere_without_touching_it(
+    out: Path, tmp_path: Path, tokenizer_folder: str
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (out, *out.rglob("*"))}
+    arguments = ["export", str(out), "--to", "sft", "--tokenizer", tokenizer_folder]
+    assert main([*arguments, "--output", str(tmp_path / "elsewhere")]) == 0
+    assert {path: path.stat().st_mtime_ns for path in (out, *out.rglob("*"))} == before

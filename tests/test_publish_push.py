@@ -201,3 +201,11 @@ def test_a_dataset_without_rows_is_not_published(server: Hub, tmp_path: Path) ->
     with pytest.raises(UsageError, match="no finished rows"):
         push_dataset(make_dataset(tmp_path / "out", []), REPO)
     assert server.requests == []
+
+
+def test_a_damaged_dataset_is_not_published(server: Hub, dataset: Dataset) -> None:
+    path = dataset.files(1).data
+    path.write_text("".join(path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]))
+    with pytest.raises(UsageError, match=path.name):
+        push_dataset(dataset, REPO)
+    assert server.requests == []

@@ -1,7 +1,6 @@
-"""Publish a dataset on the Hugging Face Hub, as Parquet with a card.
+"""Publish a dataset on the Hugging Face Hub: Parquet files that load_dataset reads, with a card.
 
-hf auth login
-python -m pipeline push out/ USER/NAME --private
+A push that was cut off is finished by the same command; only what is new is sent.
 """
 
 from __future__ import annotations
@@ -13,16 +12,22 @@ if TYPE_CHECKING:
     from pipeline.audio.source import AudioSource
     from pipeline.dataset.reader import Dataset
 
+EPILOG = """\
+examples:
+  hf auth login
+  python -m pipeline push out/ USER/NAME --private
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, the repository and what goes there."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description, parser.epilog = __doc__, EPILOG
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
-    parser.add_argument("repository", metavar="USER/NAME", help="where it goes; made if it is not there")
+    parser.add_argument("repository", metavar="USER/NAME", help="where it goes; made if it is missing")
     parser.add_argument("--private", action="store_true", help="make the repository private")
-    parser.add_argument(
-        "--revision", metavar="BRANCH", help="branch to push to; made if it is not there (main)"
-    )
-    parser.add_argument("--embed-audio", action="store_true", help="put the recordings into the column audio")
+    parser.add_argument("--revision", metavar="BRANCH", help="branch, made if it is missing [main]")
+    parser.add_argument("--embed-audio", action="store_true", help="publish the recordings too")
 
 
 def run(arguments: argparse.Namespace) -> int:

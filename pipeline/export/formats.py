@@ -8,12 +8,10 @@ nothing teaches the model to stop.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,11 +20,13 @@ import pyarrow as pa
 
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
-from pipeline.export import memmaps, sft, trainer_jsonl
-from pipeline.export.samples import COLUMNS, LeftOut, Samples, fitting, tokenise
-from pipeline.export.splits import IsValidation
+from pipeline.export.memmaps import MemmapWriter, ShardedWriter, UnsplitWriter
+from pipeline.export.samples import COLUMNS, Samples, fitting, tokenise
+from pipeline.export.sft import IdWriter, MessageWriter
+from pipeline.export.splits import Split
+from pipeline.export.trainer_jsonl import PROMPT_EXTRA, JsonlWriter
 from pipeline.llasa_format.prompt import PromptFormat
-from pipeline.storage.folders import replacing_folder
+from pipeline.storage.folders import recover_folder, replacing_folder
 
 ROWS_PER_LOT = 1000  # 8 MB as a memmap of 2,048 tokens
 RECORD = "export.json"  # what was asked for, and what came of it
@@ -53,28 +53,13 @@ class Format:
     extra: int = 0  # tokens that the program adds to the conversation of the chat template
 
 
-FORMATS: dict[str, Format] = {
-    "llasa-trainer": Format(
-        lambda folder, prompts, length: trainer_jsonl.JsonlWriter(folder), "val", trainer_jsonl.PROMPT_EXTRA
-    ),
-    "llasa-memmap": Format(
-        lambda folder, prompts, length: memmaps.MemmapWriter(folder, prompts, length, prompts.eos), "val"
-    ),
-    "unsloth-memmap": Format(
-        lambda folder, prompts, length: memmaps.UnsplitWriter(folder, prompts, length, prompts.eos), None
-    ),
-    "sharded-memmap": Format(
-        lambda folder, prompts, length: memmaps.ShardedWriter(folder, prompts, length, prompts.padding),
-        "test",
-    ),
-    "sft": Format(
-        lambda folder, prompts, length: sft.SftWriter(folder, partial(sft.id_table, prompts=prompts)),
-        "validation",
-    ),
-    "sft-messages": Format(
-        lambda folder, prompts, length: sft.SftWriter(folder, partial(sft.message_table, prompts=prompts)),
-        "validation",
-    ),
+FORMATS = {
+    "llasa-trainer": Format(JsonlWriter, "val", PROMPT_EXTRA),
+    "llasa-memmap": Format(MemmapWriter, "val"),
+    "unsloth-memmap": Format(UnsplitWriter, None),
+    "sharded-memmap": Format(ShardedWriter, "test"),
+    "sft": Format(IdWriter, "validation"),
+    "sft-messages": Format(MessageWriter, "validation"),
 }
 
 
@@ -83,97 +68,67 @@ class Outcome:
     """What an export made."""
 
     folder: Path
-    rows: dict[str, int]  # by split
-    left_out: dict[str, int]  # by reason
-    made: bool  # False: the same export was there already
+    rows: dict[str, int] = field(default_factory=Counter)  # by split
+    left_out: dict[str, int] = field(default_factory=Counter)  # by reason
+    made: bool = True  # False: the same export was there already
 
 
-def export(
+def write(
     dataset: Dataset,
     name: str,
     prompts: PromptFormat,
-    is_validation: IsValidation,
+    split: Split,
     folder: Path,
-    *,
     max_length: int,
-    columns: tuple[str, ...] = (),
     asked: Mapping[str, Any],
     progress: Callable[[int], object] = lambda rows: None,
 ) -> Outcome:
     """Write `dataset` for the program `name` (see `FORMATS`) to `folder`, which is replaced as a whole.
 
-    `columns` are those that `is_validation` looks at; `asked` is what else makes a difference (seed, date
-    and so on). If `folder` holds just that already, nothing is done. Raises UsageError if it holds other
-    things.
+    `asked` is what else makes a difference (seed, date and so on). If `folder` holds just that already,
+    nothing is done. Raises UsageError if it holds other things, or if there are no rows.
     """
-    request = {
-        **asked,
-        "format": name,
-        "max_length": max_length,
-        "tokenizer": prompts.digest,
-        "dataset": _digest(dataset),
-    }
+    if not any(state.rows for state in dataset.states()):
+        raise UsageError(f"{dataset.root} has no finished rows to export: run create_dataset.py first")
+    recover_folder(folder)
+    request = {**asked, "format": name, "max_length": max_length}
+    request |= {"tokenizer": prompts.digest, "dataset": dataset.digest()}
     if (found := _found(folder, request)) is not None:
         return Outcome(folder, found["rows"], found["left_out"], made=False)
+    form, outcome = FORMATS[name], Outcome(folder)
     with replacing_folder(folder, RECORD) as temporary:
-        filing = _Filing(FORMATS[name], prompts, is_validation, max_length)
-        writer = filing.form.open(temporary, prompts, max_length)
+        writer = form.open(temporary, prompts, max_length)
         with (temporary / "left_out.jsonl").open("w", encoding="utf-8") as listing:
-            for table in _lots(dataset, tuple(dict.fromkeys((*COLUMNS, *columns)))):
-                for loss in filing.write(table, writer):
+            for table in _lots(dataset, (*COLUMNS, split.column)):
+                samples = tokenise(table, prompts)
+                fits, losses = fitting(samples, prompts, form.extra, max_length)
+                held = split.chosen(table)
+                for side, mask in (("train", fits & ~held), (form.validation, fits & held)):
+                    if side is not None and mask.any():
+                        writer.write(side, samples.keep(mask))
+                        outcome.rows[side] += int(np.count_nonzero(mask))
+                for loss in losses:
+                    outcome.left_out[loss.reason] += 1
                     listing.write(json.dumps(dataclasses.asdict(loss), ensure_ascii=False) + "\n")
                 progress(len(table))
         writer.close()
-        record = {"request": request, "rows": filing.rows, "left_out": filing.left_out}
+        record = {"request": request, "rows": outcome.rows, "left_out": outcome.left_out}
         (temporary / RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
-    return Outcome(folder, dict(filing.rows), dict(filing.left_out), made=True)
-
-
-class _Filing:
-    """Writes one lot of rows after the other, and counts."""
-
-    def __init__(
-        self, form: Format, prompts: PromptFormat, is_validation: IsValidation, max_length: int
-    ) -> None:
-        self.form = form
-        self.rows: Counter[str] = Counter()
-        self.left_out: Counter[str] = Counter()
-        self._prompts = prompts
-        self._is_validation = is_validation
-        self._max_length = max_length
-
-    def write(self, table: pa.Table, writer: Writer) -> list[LeftOut]:
-        """Write what fits and return what does not."""
-        samples = tokenise(table, self._prompts)
-        fits, losses = fitting(samples, self._prompts, self.form.extra, self._max_length)
-        held = self._is_validation(table)
-        for split, mask in (("train", fits & ~held), (self.form.validation, fits & held)):
-            if split is not None and mask.any():
-                writer.write(split, samples.keep(mask))
-                self.rows[split] += int(np.count_nonzero(mask))
-        self.left_out.update(loss.reason for loss in losses)
-        return losses
+    return outcome
 
 
 def _lots(dataset: Dataset, columns: tuple[str, ...]) -> Iterator[pa.Table]:
     """Yield the finished rows, at most `ROWS_PER_LOT` at a time."""
     for state in dataset.states():
-        table = dataset.table(state.shard, [name for name in columns if name in state.columns])
+        table = dataset.table(state.shard, [name for name in state.columns if name in columns])
         for start in range(0, len(table), ROWS_PER_LOT):
             yield table.slice(start, ROWS_PER_LOT)
 
 
 def _found(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the record of the export in `folder` if it is what is asked for."""
     try:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        return record if record["request"] == request else None
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
-    return record if record["request"] == request else None
-
-
-def _digest(dataset: Dataset) -> str:
-    states = dataset.states()
-    if not any(state.rows for state in states):
-        raise UsageError(f"{dataset.root} has no finished rows to export: run create_dataset.py first")
-    contents = json.dumps([state.files for state in states], sort_keys=True)
-    return hashlib.sha256(contents.encode()).hexdigest()[:16]

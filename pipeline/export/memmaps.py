@@ -25,11 +25,11 @@ RANKS, PARTIALS = 2, 2  # the files that the sharded reader opens unless it is e
 class MemmapWriter:
     """Appends rows to `{stem}.memmap` and closes with `{stem}_shape.npy`."""
 
-    def __init__(self, folder: Path, prompts: PromptFormat, width: int, padding: int) -> None:
+    def __init__(self, folder: Path, prompts: PromptFormat, width: int) -> None:
         self._folder = folder
         self._prompts = prompts
         self._width = width
-        self._padding = padding
+        self._padding = prompts.eos
         self._files: dict[str, BinaryIO] = {}
         self._rows: dict[str, int] = {}
 
@@ -72,8 +72,9 @@ class UnsplitWriter(MemmapWriter):
 class ShardedWriter(MemmapWriter):
     """Rows dealt in turn to `{split}_rank{r}_partial{k}`."""
 
-    def __init__(self, folder: Path, prompts: PromptFormat, width: int, padding: int) -> None:
-        super().__init__(folder, prompts, width, padding)
+    def __init__(self, folder: Path, prompts: PromptFormat, width: int) -> None:
+        super().__init__(folder, prompts, width)
+        self._padding = prompts.padding
         self._dealt: dict[str, int] = {}
 
     def _parts(self, split: str, rows: np.ndarray) -> list[tuple[str, np.ndarray]]:

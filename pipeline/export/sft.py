@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +24,22 @@ IGNORED = -100  # the label that PyTorch's cross entropy leaves out
 ROWS_PER_FILE = 100_000
 
 
-class SftWriter:
+class SftWriter(ABC):
     """Appends to `{split}-00000.parquet`, a row group for each lot of samples, and on to further files."""
 
-    def __init__(self, folder: Path, table: Callable[[Samples], pa.Table]) -> None:
+    def __init__(self, folder: Path, prompts: PromptFormat, width: int) -> None:
         self._folder = folder
-        self._table = table
+        self._prompts = prompts
         self._open: dict[str, pq.ParquetWriter] = {}
         self._rows: Counter[str] = Counter()
 
+    @abstractmethod
+    def table(self, samples: Samples) -> pa.Table:
+        """Return the columns of some samples."""
+
     def write(self, split: str, samples: Samples) -> None:
         """Append the samples of a split."""
-        table = self._table(samples)
+        table = self.table(samples)
         number, within = divmod(self._rows[split], ROWS_PER_FILE)
         if within + len(table) > ROWS_PER_FILE:
             rest = ROWS_PER_FILE - within
@@ -63,8 +67,24 @@ class SftWriter:
             writer.close()
 
 
+class IdWriter(SftWriter):
+    """Columns input_ids, labels (int32) and attention_mask (int8), lists of equal length a row."""
+
+    def table(self, samples: Samples) -> pa.Table:
+        """See `SftWriter.table`."""
+        return id_table(samples, self._prompts)
+
+
+class MessageWriter(SftWriter):
+    """One column, messages: the turns of user and assistant, for trainers that apply the template."""
+
+    def table(self, samples: Samples) -> pa.Table:
+        """See `SftWriter.table`."""
+        return message_table(samples, self._prompts)
+
+
 def id_table(samples: Samples, prompts: PromptFormat) -> pa.Table:
-    """Return columns input_ids, labels (int32) and attention_mask (int8), lists of equal length a row."""
+    """Return the columns of `IdWriter`."""
     layout, rows = prompts.layout, len(samples)
     prompt = joined(
         [
@@ -87,7 +107,7 @@ def id_table(samples: Samples, prompts: PromptFormat) -> pa.Table:
 
 
 def message_table(samples: Samples, prompts: PromptFormat) -> pa.Table:
-    """Return one column, messages: the turns of user and assistant, for trainers that apply the template."""
+    """Return the column of `MessageWriter`."""
     layout, name = prompts.layout, prompts.tokenizer.convert_ids_to_tokens
     spelled = pa.array(name(layout.code_ids.tolist()))
     offsets = pa.array(samples.codes.offsets(), pa.int64())

@@ -4,46 +4,64 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from pipeline.dataset.state import State
+from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
 
-IsValidation = Callable[[pa.Table], np.ndarray]  # rows of a shard -> bool (rows,)
 
+@dataclass(frozen=True)
+class Split:
+    """Chooses validation rows by a `column`: those whose value `holds` (None: no row).
 
-def nothing(table: pa.Table) -> np.ndarray:
-    """Leave no row for validation."""
-    return np.zeros(len(table), bool)
-
-
-def by_seed(share: float, seed: int) -> IsValidation:
-    """Choose about `share` of the rows, each by a hash of its id.
-
-    Rows keep their split when the corpus grows.
+    `asked` is what was asked for: it tells splits apart.
     """
 
-    def chosen(table: pa.Table) -> np.ndarray:
-        ids = table["id"].to_pylist()
-        return np.fromiter((_chance(seed, name) < share for name in ids), bool, len(ids))
+    asked: dict[str, Any]
+    column: str = "id"
+    holds: Callable[[str], bool] | None = None
 
-    return chosen
+    def chosen(self, table: Any) -> np.ndarray:
+        """Return which rows of a table are for validation, bool (rows,)."""
+        if self.holds is None or self.column not in table.column_names:
+            return np.zeros(len(table), bool)  # a shard may know no speakers
+        values = table[self.column].to_pylist()
+        return np.fromiter(map(self.holds, values), bool, len(values))
 
 
-def by_speaker(share: float, seed: int, states: Iterable[State]) -> IsValidation:
-    """Choose whole speakers, in an order drawn by `seed`, until they make `share` of the hours.
+def split(dataset: Dataset, by: str, share: float, seed: int, ids: Path | None) -> Split:
+    """Return the split by `seed`, `speaker` or `id`. Raises UsageError if the arguments do not fit.
 
-    Raises UsageError without at least two speakers, one for each side.
+    By seed, about `share` of the rows, each by a hash of its id: rows keep their side when the corpus grows.
+    By speaker, whole ones, in an order drawn by `seed`, until they make `share` of the hours. By id, the rows
+    whose ids the file `ids` names, one a line.
     """
+    if not 0 <= share < 1:
+        raise UsageError(f"--val-share is {share}: give a share from 0 up to 1")
+    if (by == "id") != (ids is not None):
+        raise UsageError("--split-by id and --val-ids FILE go together")
+    named = set() if ids is None else _read_ids(ids)
+    asked = {"split_by": by, "val_share": share, "seed": seed, "val_ids": sorted(named) if named else None}
+    if named:
+        return Split(asked, "id", named.__contains__)
+    if share == 0:
+        return Split(asked)
+    if by == "speaker":
+        return Split(asked, "speaker", _drawn_speakers(dataset, share, seed).__contains__)
+    return Split(asked, "id", lambda name: _chance(seed, name) < share)
+
+
+def _drawn_speakers(dataset: Dataset, share: float, seed: int) -> set[str]:
     seconds: defaultdict[str, float] = defaultdict(float)
-    for state in states:
+    for state in dataset.states():
         for name, spoken in state.distributions.get("speaker", {}).items():
             seconds[name] += spoken
-    if len(seconds) < 2:
+    if len(seconds) < 2:  # one for each side
         raise UsageError(
             f"--split-by speaker needs two speakers or more, this dataset names {len(seconds)}: "
             "use --split-by seed"
@@ -54,31 +72,17 @@ def by_speaker(share: float, seed: int, states: Iterable[State]) -> IsValidation
         if sum(seconds[held_name] for held_name in held) >= share * sum(seconds.values()):
             break
         held.add(name)
-
-    def chosen(table: pa.Table) -> np.ndarray:
-        if "speaker" not in table.column_names:  # a shard of utterances whose speaker is not known
-            return nothing(table)
-        return np.fromiter((name in held for name in table["speaker"].to_pylist()), bool, len(table))
-
-    return chosen
+    return held
 
 
-def by_id(path: Path) -> IsValidation:
-    """Choose the rows whose ids a text file names, one a line.
-
-    Raises UsageError if it cannot be read or names none.
-    """
+def _read_ids(path: Path) -> set[str]:
     try:
-        named = {line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()}
-    except OSError as error:
-        raise UsageError(f"cannot read --val-ids {path}: {error.strerror}") from error
-    if not named:
-        raise UsageError(f"--val-ids {path} names no ids: one a line is expected")
-
-    def chosen(table: pa.Table) -> np.ndarray:
-        return np.fromiter((name in named for name in table["id"].to_pylist()), bool, len(table))
-
-    return chosen
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read --val-ids {path}: {error}") from error
+    if named := {line.strip() for line in lines if line.strip()}:
+        return named
+    raise UsageError(f"--val-ids {path} names no ids: one a line is expected")
 
 
 def _chance(seed: int, name: str) -> float:

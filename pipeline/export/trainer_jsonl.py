@@ -15,14 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.export.samples import Samples
+from pipeline.llasa_format.prompt import PromptFormat
 
 PROMPT_EXTRA = 2  # tokens: the line break and the second begin-of-text
 
 
 class JsonlWriter:
-    """Appends to `{split}.jsonl`."""
+    """Appends to `{split}.jsonl`; its reader makes the prompts, and cuts nothing to a width."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, prompts: PromptFormat, width: int) -> None:
         self._folder = folder
         self._files: dict[str, TextIO] = {}
 

@@ -37,9 +37,11 @@ def push_dataset(
 
     Makes the repository, and the branch `revision`, if they are not there. `embed_audio`, the source of
     the corpus, puts the recordings into the column `audio`. Raises UsageError for what the user must mend
-    (no rows, no token, no right to write, a bad name); PipelineError if the Hub stays out of reach.
+    (no rows, a damaged file, no token, no right to write, a bad name); PipelineError if the Hub stays out
+    of reach.
     """
     planned = packs(dataset, embed_audio is not None)
+    dataset.check_files()
     hub = Repository(repo, revision)
     hub.create(private)
     there = hub.head().files

@@ -19,11 +19,7 @@ def replacing_folder(target: Path, mark: str) -> Iterator[Path]:
     killed run left is cleared away. Raises UsageError for any other folder that is not empty.
     """
     _check(target, mark)
-    temporary, old = (target.with_name(f".{target.name}.{end}") for end in ("tmp", "old"))
-    if old.exists() and not target.exists():
-        old.rename(target)  # killed between the two renames below
-    for left in (temporary, old):
-        shutil.rmtree(left, ignore_errors=True)
+    temporary, old = recover_folder(target)
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -37,6 +33,17 @@ def replacing_folder(target: Path, mark: str) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def recover_folder(target: Path) -> tuple[Path, Path]:
+    """Put an older `target` back and clear away what a killed run left; return the names it leaves."""
+    target = target.absolute()  # `.` has no name
+    temporary, old = (target.with_name(f".{target.name}.{end}") for end in ("tmp", "old"))
+    if old.exists() and not target.exists():
+        old.rename(target)  # killed between the two renames of `replacing_folder`
+    for left in (temporary, old):
+        shutil.rmtree(left, ignore_errors=True)
+    return temporary, old
 
 
 def _check(target: Path, mark: str) -> None:
