@@ -6,11 +6,12 @@ TEXT ?=
 ARGS ?=
 PYTHON ?= python3
 JOBS ?= 2
+SECONDS ?= 3600
 RUN = .venv/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help dataset plan status validate export push speak ui bench parity sample-models test lint types tests faults env
+.PHONY: help dataset plan status validate export push speak ui bench parity sample-models test lint types tests faults soak env
 
 help:  ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -62,6 +63,9 @@ tests: .venv/all build/models/tiny.en.pt  ## every test: [JOBS=2 processes, each
 
 faults: .venv/all  ## every fault of the disk and every kill, at every call of small runs (an hour): [ARGS=--every 10]
 	PYTHONPATH=.:tests $(RUN) -m faults.sweep --table tests/faults/results.md $(ARGS)
+
+soak: .venv/all  ## runs, killed and run again for an hour, leave nothing behind: [SECONDS=3600]
+	PYTHONPATH=.:tests $(RUN) -m faults.soak --seconds $(SECONDS) $(ARGS)
 
 env: .venv/all  ## the whole environment, extras and tools included
 

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ log = logging.getLogger(__name__)
 def fork_server() -> Any:
     """Return the context that starts processes.
 
-    They are copies of a server that never touched CUDA and has no threads.
+    They are copies of a server that never touched CUDA and has no threads. All share this process's temporary
+    folder, so that whoever outlives it can remove it.
     """
+    get_temp_dir()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context
