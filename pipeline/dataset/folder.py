@@ -15,7 +15,7 @@ from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.single_file import dataset_folder
 from pipeline.errors import UsageError
-from pipeline.storage.files import write_text
+from pipeline.storage.files import remove, write_text
 from pipeline.storage.paths import is_remote, sizes, store_errors
 from pipeline.utterance import Reason
 
@@ -112,7 +112,7 @@ def mend(dataset: Dataset, manifest: Manifest, say: Callable[[str], object]) -> 
     faults = list(dataset.faults())
     for fault, state in faults:
         say(f"{fault}: its shard is made again")
-        state.unlink()
+        remove(state)
     planned = {dataset.files(plan.shard).name for plan in manifest.shards}
     strays = [
         dataset.root / folder / name
@@ -121,7 +121,7 @@ def mend(dataset: Dataset, manifest: Manifest, say: Callable[[str], object]) -> 
         if re.fullmatch(rf"{dataset.split}-\d{{5,}}\.\w+", name) and name.partition(".")[0] not in planned
     ]
     for stray in strays:
-        stray.unlink()
+        remove(stray)
     if faults or strays:
         dataset.reread_all()
 

@@ -15,7 +15,7 @@ import pyarrow.compute
 from pipeline.dataset import rows
 from pipeline.dataset.state import ShardFiles, State
 from pipeline.dataset.stats import distributions
-from pipeline.storage.files import checksum, replacing, write_text
+from pipeline.storage.files import checksum, remove, replacing, write_text
 from pipeline.utterance import Rejection
 
 
@@ -28,7 +28,7 @@ def write_shard(
     of writing is added to the timings.
     """
     started = time.perf_counter()
-    files.state.unlink(missing_ok=True)  # a shard that is redone is not done while it is rewritten
+    remove(files.state)  # a shard that is redone is not done while it is rewritten
     written = {}
     with replacing(files.data, files.writer) as temporary:
         rows.write(temporary, table, files.form)

@@ -1,7 +1,8 @@
 """Who may write to an output folder: one whole run, or several ranks of one run side by side.
 
 Locks are the system's (`flock`), which lets go of them when a process dies, also over NFS between machines.
-In an object store they are leases, which nobody can share: there a whole run looks for ranks instead.
+In an object store they are leases, which nobody can share: there a run takes its own and then looks at the
+others', so that of two that begin together at least one sees the other.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ def claimed_rank(root: Path, part: Rank, say: Callable[[str], object]) -> Iterat
         if other := next((other for other in others if other.of != part.of), None):
             raise UsageError(f"{root} is being made in {other.of} parts, not {part.of}: wait for them")
         with _locked(root / part.lock, fcntl.LOCK_EX):
+            if is_remote(root) and is_leased(root / WHOLE):  # it began since we looked
+                raise _taken(root)
             yield RankClaim(root, not others, planning)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import naming
+from pipeline.storage.leases import check_leases
 from pipeline.storage.paths import is_remote, upload
 
 CHUNK = 1 << 20  # bytes read at a time
@@ -28,6 +29,7 @@ def replacing(target: Path, writer: str = "") -> Iterator[Path]:
     if is_remote(target):
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder) / target.name
+            check_leases(target)
             upload(Path(folder) / target.name, target)
         return
     temporary = target.with_name(f".{target.name}{writer and '.' + writer}.tmp")
@@ -53,6 +55,12 @@ def write_text(target: Path, text: str) -> bool:
     with replacing(target) as temporary:
         temporary.write_bytes(content)
     return True
+
+
+def remove(path: Path) -> None:
+    """Delete a file that may be gone already."""
+    check_leases(path)
+    path.unlink(missing_ok=True)
 
 
 def checksum(path: Path) -> str:

@@ -1,7 +1,12 @@
 """Locks in an object store: an object that only one can create, renewed while its owner lives.
 
-A store does not see that a process died, so a lease holds for `SECONDS` after its last renewal. Clocks of the
-machines may differ by less than that.
+A store does not see that a process died, so a lease holds for `SECONDS` after its last renewal, and then
+anyone may take it over. Clocks of the machines may differ by less than that. Every change names the version
+of the object that it replaces (S3's If-Match), so of many takers one wins, and an owner whose lease was taken
+cannot renew it: it learns of the loss, and `check_leases` ends its run before it writes more.
+
+Other stores, Google's among them, can through fsspec only create an object that is not there. A dead owner's
+lease stays there until somebody deletes it; who meets it is told so.
 """
 
 from __future__ import annotations
@@ -12,78 +17,190 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from pipeline.errors import PipelineError, UsageError
 from pipeline.storage.paths import store, store_errors
 
 SECONDS = 60.0  # a lease that was not renewed for so long is void
 POLL = 1.0  # seconds between tries of one who waits
+REFUSED = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")  # S3: another was faster
+FREE = json.dumps({"owner": None, "until": 0.0}).encode()  # what an owner leaves behind
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a lease object says: who took it last, until when it holds (this machine's clock), its version."""
+
+    owner: str | None = None
+    until: float = 0.0
+    version: str | None = None  # None: there is no object
+
+    @property
+    def holds(self) -> bool:
+        return self.owner is not None and self.until > time.time()
+
+
+@dataclass
+class _Lease:
+    """A lease that this process holds."""
+
+    path: Path
+    owner: str
+    version: str
+    renewed: float = field(default_factory=time.monotonic)  # seconds, this process's clock
+    taken_away: bool = False
+
+    @property
+    def lost(self) -> bool:
+        return self.taken_away or time.monotonic() - self.renewed > SECONDS
+
+
+_held: list[_Lease] = []
 
 
 @contextlib.contextmanager
 def leased(path: Path, *, wait: bool) -> Iterator[bool]:
     """Hold the lease `path` for the block.
 
-    Yields False if the lease is taken and `wait` is False; otherwise blocks, then yields True.
+    Yields False if the lease is taken and `wait` is False; otherwise blocks, then yields True. Raises
+    UsageError if the store cannot be reached, or if a dead owner's lease cannot be taken over there.
     """
     owner = secrets.token_hex(8)
-    while not _reached(path, owner):
+    while (lease := _reached(path, owner)) is None:
         if not wait:
             yield False
             return
         time.sleep(POLL)
     ended = threading.Event()
-    keeper = threading.Thread(target=_renew, args=(path, owner, ended), name="lease", daemon=True)
+    keeper = threading.Thread(target=_keep, args=(lease, ended), name="lease", daemon=True)
+    _held.append(lease)
     keeper.start()
     try:
         yield True
     finally:
         ended.set()
         keeper.join()
-        if _read(path)[0] == owner:
-            fs, name = store(path)
-            fs.rm_file(name)
+        _held.remove(lease)
+        _release(lease)
 
 
 def is_leased(path: Path) -> bool:
     """Return whether someone holds the lease."""
-    owner, until = _read(path)
-    return owner is not None and until > time.time()
+    return _read(path).holds
 
 
-def _reached(path: Path, owner: str) -> bool:
+def check_leases(target: Path) -> None:
+    """Raise PipelineError if this process has lost a lease on a folder that `target` is in."""
+    for lease in _held:
+        if lease.lost and str(target).startswith(str(lease.path.parent)):
+            raise PipelineError(
+                f"the lock {lease.path} was lost, since it could not be renewed in time: another "
+                "run may write there; when it has ended, run the same command again, which goes on"
+            )
+
+
+def _reached(path: Path, owner: str) -> _Lease | None:
     with store_errors(path):
         return _take(path, owner)
 
 
-def _take(path: Path, owner: str) -> bool:
-    fs, name = store(path)
-    if is_leased(path):
-        return False
-    with contextlib.suppress(FileNotFoundError):  # what a dead owner left
-        fs.rm_file(name)
-    with contextlib.suppress(FileExistsError):
-        _write(path, owner, mode="create")
-    return _read(path)[0] == owner
+def _take(path: Path, owner: str) -> _Lease | None:
+    """Take the lease if it is free or void; None if somebody has it."""
+    found = _read(path)
+    if found.holds:
+        return None
+    if found.version is not None and not _has_conditions(path):
+        raise UsageError(
+            f"{path} was left by a run that did not end well, and this store cannot tell two who take it "
+            "over apart: delete it if no run is at work there"
+        )
+    version = _write(path, _content(owner), found.version)
+    if version is None:  # another was faster, or this is our own write, which was sent twice
+        found = _read(path)
+        version = found.version if found.owner == owner else None
+    return None if version is None else _Lease(path, owner, version)
 
 
-def _write(path: Path, owner: str, mode: str) -> None:
-    fs, name = store(path)
-    content = json.dumps({"owner": owner, "until": time.time() + SECONDS}).encode()
-    fs.pipe_file(name, content, mode=mode)
+def _keep(lease: _Lease, ended: threading.Event) -> None:
+    """Renew a lease until it is given up or lost."""
+    while not lease.taken_away and not ended.wait(SECONDS / 4):
+        _renew(lease)
 
 
-def _read(path: Path) -> tuple[str | None, float]:
-    """Return who took the lease last, and until when it holds, in seconds of this machine's clock."""
+def _renew(lease: _Lease) -> None:
+    started = time.monotonic()
+    try:
+        version = _write(lease.path, _content(lease.owner), lease.version)
+        if version is None:
+            found = _read(lease.path)
+            version = found.version if found.owner == lease.owner else None
+    except Exception:  # a store that does not answer, in words of its own, may do so the next time
+        return
+    if version is None:
+        lease.taken_away = True
+    else:
+        lease.version, lease.renewed = version, started
+
+
+def _release(lease: _Lease) -> None:
+    """Free a lease that is still ours. One that cannot be freed becomes void by itself."""
+    with contextlib.suppress(Exception):
+        if _has_conditions(lease.path):
+            _write(lease.path, FREE, lease.version)
+        elif _read(lease.path).owner == lease.owner:
+            fs, name = store(lease.path)
+            fs.rm_file(name)
+
+
+def _content(owner: str) -> bytes:
+    return json.dumps({"owner": owner, "until": time.time() + SECONDS}).encode()
+
+
+def _has_conditions(path: Path) -> bool:
+    """Return whether the store replaces an object only if it is of a named version: S3 and its kin."""
+    return "s3" in str(store(path)[0].protocol)
+
+
+def _read(path: Path) -> _Found:
+    """Read a lease; one that says nothing sensible is void."""
     fs, name = store(path)
     try:
-        lease = json.loads(fs.cat_file(name))
+        # The version first: if the content is a later one's, a change that names the version fails.
+        version = str(_version(fs, name))
+        content = fs.cat_file(name)
     except FileNotFoundError:
-        return None, 0.0
-    return str(lease["owner"]), float(lease["until"])
+        return _Found()
+    try:
+        said = json.loads(content)
+        return _Found(None if said["owner"] is None else str(said["owner"]), float(said["until"]), version)
+    except (ValueError, KeyError, TypeError):
+        return _Found(version=version)
 
 
-def _renew(path: Path, owner: str, ended: threading.Event) -> None:
-    while not ended.wait(SECONDS / 4):
-        with contextlib.suppress(OSError):  # a store that does not answer may do so the next time
-            _write(path, owner, mode="overwrite")
+def _version(fs: Any, name: str) -> Any:
+    about = fs.info(name, refresh=True) if "s3" in str(fs.protocol) else fs.info(name)
+    return about.get("ETag") or about.get("etag") or ""
+
+
+def _write(path: Path, content: bytes, version: str | None) -> str | None:
+    """Write a lease in place of `version` (None: where there is none) and return its version.
+
+    Returns None if another version is there. Without conditions, only the owner of a lease replaces it.
+    """
+    fs, name = store(path)
+    conditions: dict[str, Any] = {"mode": "create"} if version is None else {}
+    if version is not None and _has_conditions(path):
+        conditions = {"IfMatch": version}
+    try:
+        written = fs.pipe_file(name, content, **conditions)
+    except (FileExistsError, FileNotFoundError):
+        return None
+    except OSError as error:
+        answer = getattr(error.__cause__, "response", None) or {}  # botocore's
+        if answer.get("Error", {}).get("Code") not in REFUSED:
+            raise
+        return None
+    return str(written["ETag"]) if isinstance(written, dict) else str(_version(fs, name))

@@ -75,6 +75,22 @@ def store_errors(place: Path) -> Iterator[None]:
         raise UsageError(f"{place} cannot be reached ({said}): check address and credentials") from error
 
 
+@contextlib.contextmanager
+def _talking(place: Path) -> Iterator[None]:
+    """Turn what a store says under way, each in words of its own, into a PipelineError."""
+    try:
+        yield
+    except (PipelineError, FileNotFoundError):
+        raise
+    except Exception as error:
+        if not is_remote(place):
+            raise
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise PipelineError(
+            f"{place}: the object store fails ({said}): run the same command later, which goes on"
+        ) from error
+
+
 def store(place: Path) -> tuple[Any, str]:
     """Return the fsspec filesystem of a remote path, and the path in it."""
     remote: Any = place
@@ -93,14 +109,16 @@ def local(place: Path) -> Iterator[Path]:
     fs, path = store(place)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / place.name
-        fs.get_file(path, str(copy))
+        with _talking(place):
+            fs.get_file(path, str(copy))
         yield copy
 
 
 def upload(file: Path, target: Path) -> None:
     """Put a local file in a store; an object appears whole, in place of an earlier one, or not at all."""
     fs, path = store(target)
-    fs.put_file(str(file), path)
+    with _talking(target):
+        fs.put_file(str(file), path)
 
 
 def contents(folder: Path, pattern: str) -> dict[str, bytes]:
@@ -110,8 +128,9 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
     """
     if is_remote(folder):
         fs, path = store(folder)
-        names = fs.glob(f"{path}/{pattern}")
-        read = fs.cat(names, on_error="omit") if names else {}
+        with _talking(folder):
+            names = fs.glob(f"{path}/{pattern}")
+            read = fs.cat(names, on_error="omit") if names else {}
         return {name.rpartition("/")[2]: content for name, content in read.items()}
     found = {}
     for each in folder.glob(pattern):
@@ -125,7 +144,8 @@ def sizes(folder: Path) -> dict[str, int]:
     try:
         if is_remote(folder):
             fs, path = store(folder)
-            listed = fs.ls(path, detail=True)
+            with _talking(folder):
+                listed = fs.ls(path, detail=True)
             return {each["name"].rpartition("/")[2]: each["size"] for each in listed}
         with os.scandir(folder) as entries:
             return {entry.name: entry.stat().st_size for entry in entries}

@@ -26,6 +26,7 @@ from pipeline.config import RunSettings, Settings
 from pipeline.dataset.manifest import ShardPlan
 from pipeline.dataset.state import State
 from pipeline.errors import MissingPackage, PipelineError, UsageError
+from pipeline.storage.leases import check_leases
 
 try:
     import ray
@@ -156,6 +157,7 @@ class _Scheduler:
 
     def _count(self, queue: Any) -> bool:
         """Report finished shards and start workers; return whether anything is left to do."""
+        check_leases(self.job.dataset.root)  # workers hold none themselves
         done, waiting, held = ray.get(queue.collect.remote())
         for _, rows, rejected, seconds in done:
             self.watcher.advanced(rows, rejected, seconds)
