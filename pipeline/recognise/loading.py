@@ -14,6 +14,7 @@ from pipeline.runtime import find_file, pick_device
 
 GET_WHISPER = "python tools/fetch_whisper.py"
 FASTER_WHISPER = "faster-whisper:"
+FAKE = "fake:"  # for tests
 
 
 def open_recogniser(name: str, device: str = "auto", half: bool = False) -> Recogniser:
@@ -21,6 +22,10 @@ def open_recogniser(name: str, device: str = "auto", half: bool = False) -> Reco
 
     Raises UsageError if it cannot be loaded, MissingPackage if its package is not there.
     """
+    if name.startswith(FAKE):
+        from pipeline.recognise.fake import FakeRecogniser
+
+        return FakeRecogniser(name.removeprefix(FAKE))
     try:
         if name.startswith(FASTER_WHISPER):
             from pipeline.recognise.faster_whisper import FasterWhisper

@@ -21,6 +21,7 @@ from pipeline.segment.gaps import align_letters
 
 ANCHORS = (24, 12, 7)  # letters of a run that must be unique, tried in turn
 LARGEST = 6_000_000  # letters heard times letters of text that are aligned without an anchor
+TAIL = 200  # letters on each side of a border that are compared
 NEAR = 12  # letters of text on each side of a border that may belong to either piece
 UNSPACED = re.compile(r"[぀-ヿ㐀-鿿＀-￯ก-๿]")  # every letter of such writing may begin a word
 SENTENCE_END = re.compile(r"[.!?。！？…:;][\"'”’)\]」』]*\s*$")
@@ -189,8 +190,8 @@ def _settle(author: Letters, before: str, after: str, left: list[int], right: li
         return
 
     def cost(border: int) -> tuple[int, bool, int]:
-        one = Levenshtein.distance(before[-3 * NEAR :], author.letters[left[0] : border][-3 * NEAR :])
-        two = Levenshtein.distance(after[: 3 * NEAR], author.letters[border : right[1]][: 3 * NEAR])
+        one = Levenshtein.distance(before[-TAIL:], author.letters[left[0] : border][-TAIL:])
+        two = Levenshtein.distance(after[:TAIL], author.letters[border : right[1]][:TAIL])
         sentence = bool(SENTENCE_END.search(author.text[: _place(author, border)][-8:]))
         return one + two, not sentence, abs(border - left[1])
 
