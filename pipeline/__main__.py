@@ -19,6 +19,7 @@ VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(
     "plan": "read the corpus, probe the audio and write the manifest, without encoding",
     "status": "how far a dataset is; --verify checks every file against its checksum",
     "validate": "a verdict on a dataset, with figures and a page to listen to",
+    "annotate": "figures for every row: levels, languages, duplicates, what the codes say",
     "export": "a dataset to the files that a LLASA training program reads",
     "push": "a dataset to the Hugging Face Hub",
     "speak": "texts to speech with a LLASA model",

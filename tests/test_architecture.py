@@ -16,7 +16,7 @@ FLOORS = (  # top to bottom: a file imports from its own room or from lower floo
     {"ui", "validate"},
     {"publish", "export"},
     {"build", "segment"},
-    {"loader", "llasa"},
+    {"loader", "llasa", "annotate"},
     {"dataset"},
     {"codec", "llasa_format", "corpus", "recognise"},
     {"audio", "pretrained"},
@@ -109,7 +109,20 @@ def test_a_module_says_what_it_is_and_is_read_in_one_sitting(path):
 
 @pytest.mark.parametrize(
     "verb",
-    ["--help", "create", "plan", "status", "validate", "export", "push", "speak", "export-onnx", "segment"],
+    [
+        "--help",
+        "create",
+        "plan",
+        "status",
+        "validate",
+        "export",
+        "push",
+        "speak",
+        "export-onnx",
+        "segment",
+        "annotate",
+        "select",
+    ],
 )
 def test_help_loads_nothing_heavy(verb):
     arguments = [verb] if verb == "--help" else [verb, "--help"]

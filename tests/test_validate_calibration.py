@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.audio import quality as audio_quality
 from pipeline.audio.decode import decode, resample
 from pipeline.recognise.error_rate import count_errors
-from pipeline.validate.listening import audio_quality, fidelity, packages
+from pipeline.validate.listening import fidelity, packages
 from pipeline.validate.listening.recognise import find_judge
 
 ROOT = Path(__file__).parents[1]

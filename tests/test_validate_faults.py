@@ -12,12 +12,12 @@ import torch
 
 from pipeline.__main__ import main
 from pipeline.audio.decode import resample
+from pipeline.audio.quality import speech_by_level
 from pipeline.codec import load_codec
 from pipeline.config import CodecSettings, CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.writer import write_shard
-from pipeline.validate.listening.audio_quality import speech_by_level
 from pipeline.validate.listening.recognise import find_judge
 from pipeline.validate.listening.round_trip import Listener
 from pipeline.validate.listening.sample import Recordings, read_rows

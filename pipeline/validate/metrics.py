@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.audio.quality import AudioQuality
 from pipeline.recognise.error_rate import SWAPPED
 from pipeline.validate import summary
 from pipeline.validate.checks import Check, passes
-from pipeline.validate.listening.audio_quality import AudioQuality
 from pipeline.validate.listening.fidelity import MATCHED
 from pipeline.validate.listening.round_trip import Figures
 from pipeline.validate.rows.codebook import codebook_use

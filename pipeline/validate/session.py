@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.audio import quality as audio_quality
 from pipeline.config import ValidationSettings
 from pipeline.dataset.reader import Dataset
 from pipeline.progress import Progress
 from pipeline.storage.files import write_text
 from pipeline.validate import metrics as figures_of
 from pipeline.validate.checks import Check, judge
-from pipeline.validate.listening import audio_quality, packages
+from pipeline.validate.listening import packages
 from pipeline.validate.listening.exact import Encode, compare_rows
 from pipeline.validate.listening.packages import INSTALL, Missing
 from pipeline.validate.listening.recognise import Judge, find_judge

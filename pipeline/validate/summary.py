@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pipeline.audio.quality import AudioQuality
 from pipeline.recognise.error_rate import SWAPPED
 from pipeline.validate.estimate import as_dict, mean, ratio
-from pipeline.validate.listening.audio_quality import AudioQuality
 from pipeline.validate.listening.fidelity import MATCHED
 from pipeline.validate.listening.round_trip import Figures
 

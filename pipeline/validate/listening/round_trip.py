@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.audio import quality as audio_quality
 from pipeline.audio.decode import AudioError, resample
-from pipeline.validate.listening import audio_quality, fidelity
+from pipeline.validate.listening import fidelity
 from pipeline.validate.listening.packages import Score
 from pipeline.validate.listening.recognise import Judge
 from pipeline.validate.listening.row_log import RowLog
