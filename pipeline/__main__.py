@@ -16,8 +16,8 @@ from pipeline.errors import PipelineError, refusal
 VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(parser) and run(arguments)
     "segment": "long recordings without transcripts to a manifest of utterances, for create",
     "create": "audio and transcripts to a dataset of text and codes",
-    "plan": "read the corpus, probe the audio and write the manifest, without encoding",
-    "status": "how far a dataset is; --verify checks every file against its checksum",
+    "plan": "what create would do, as a manifest: reads the corpus, encodes nothing",
+    "status": "how far a dataset is, and with --verify whether it is whole",
     "validate": "a verdict on a dataset, with figures and a page to listen to",
     "annotate": "figures for every row: levels, languages, duplicates, what the codes say",
     "export": "a dataset to the files that a LLASA training program reads",
@@ -35,9 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog=program_name(), description=__doc__)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     for verb, summary in VERBS.items():
-        verb_parser = verbs.add_parser(verb, help=summary, description=summary)
+        verb_parser = verbs.add_parser(verb, help=summary)
         if given and given[0] == verb:
             module = importlib.import_module(f"pipeline.cli.{verb.replace('-', '_')}")
+            verb_parser.description = module.__doc__
+            verb_parser.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(verb_parser)
             verb_parser.set_defaults(run=module.run)
     parsed = parser.parse_args(given)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -125,3 +126,22 @@ def test_planning_writes_the_manifest_and_encodes_nothing(tmp_path):
     done = run("-m", "pipeline", "plan", "-o", tmp_path / "out", "--shard-size", 10)
     assert "7 shards, 7 of them to do" in done.stdout
     assert not (tmp_path / "out" / "data").exists()
+
+
+def test_a_corpus_of_one_s_own_has_its_own_licence_and_is_told_which_codec_it_went_through(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text((ROOT / "data/sample/transcripts.txt").read_text().splitlines()[0] + "\n")
+    clip = next((ROOT / "data/sample/audio").rglob(text.read_text().split(":")[0] + "*"))
+    (tmp_path / "clips" / clip.parent.name).mkdir(parents=True)
+    shutil.copy(clip, tmp_path / "clips" / clip.parent.name / clip.name)
+    done = run("create_dataset.py", tmp_path / "clips", text, "-o", tmp_path / "out")
+    assert "codec: the sample's, which knows one voice" in done.stdout
+    card = (tmp_path / "out/README.md").read_text()
+    assert "license: unknown" in card
+    assert "The recordings and their texts: unknown." in card
+
+
+def test_the_sample_corpus_keeps_its_licence(finished):
+    out, done = finished
+    assert "license: cc-by-sa-3.0" in (out / "README.md").read_text()
+    assert "knows one voice" not in done.stdout

@@ -8,6 +8,7 @@ import random
 import select
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable
 from multiprocessing import forkserver
@@ -19,7 +20,9 @@ import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
 
 from pipeline.build.create import create
+from pipeline.build.dataset import create_dataset
 from pipeline.codec.fake import FakeCodec
+from pipeline.config import Settings
 from pipeline.dataset import rows
 from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
@@ -242,3 +245,36 @@ def test_a_clip_too_short_for_one_code_is_rejected_not_written_empty(tmp_path, c
     stats = run(tmp_path / "out", corpus)
     assert stats["reasons"]["too_short"] > 0
     assert min(len(c) for table in Dataset(tmp_path / "out").tables(["code"]) for c in table["code"]) > 0
+
+
+def test_a_run_reads_each_state_once_on_a_dataset_of_200_shards(tmp_path, make_clip):
+    first = make_clip("u000.wav", seconds=0.1)
+    for i in range(1, 200):
+        os.link(first, first.with_name(f"u{i:03d}.wav"))
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"u{i:03d}:text {i}\n" for i in range(200)))
+    settings = Settings().with_values(
+        {"corpus.audio": str(first.parent), "corpus.text": str(text), "codec.name": "fake:"}
+        | {"output.shard_size": 1, "load.num_workers": 0}
+    )
+    create_dataset(output=tmp_path / "out", config=settings)
+
+    def reads() -> int:
+        opened.clear()
+        create_dataset(output=tmp_path / "out", config=settings)
+        return sum("/out/state/train-" in path for path in opened)
+
+    opened: list[str] = []
+    watching = [True]  # a hook stays as long as the process
+
+    def hook(event: str, given: tuple[object, ...]) -> None:
+        if event == "open" and watching:
+            opened.append(str(given[0]))
+
+    sys.addaudithook(hook)
+    assert reads() == 200
+    make_clip("late.wav")
+    with text.open("a") as file:
+        file.write("late:late text\n")
+    assert reads() <= 200 + 3  # the new one: not there yet, written, and read back
+    watching.clear()

@@ -1,4 +1,9 @@
-"""Turn recordings and transcripts into a dataset of text and codes; the same command resumes it."""
+"""Turn recordings and transcripts into a dataset of text and codes; the same command resumes it.
+
+python create_dataset.py -o out/                                           the sample corpus, offline
+python create_dataset.py clips/ metadata.csv -o out/ --config configs/xcodec2.yaml
+python create_dataset.py clips/ metadata.csv -o data.jsonl --bf16          one file of text and codes
+"""
 
 from __future__ import annotations
 
@@ -7,20 +12,13 @@ import os
 from typing import TYPE_CHECKING
 
 from pipeline import config
-from pipeline.cli.options import Flags, add_settings, described, given_settings
+from pipeline.cli.options import Flags, add_flags, described, given_settings
 from pipeline.config import Settings
 
 if TYPE_CHECKING:
     from pipeline.dataset.reader import Dataset
 
-FLAGS: Flags = {
-    "--codec": ("codec.name", {"metavar": "NAME_OR_PATH"}),
-    "--codec-impl": ("codec.impl", {"choices": ["auto", "native", "original", "neucodec"]}),
-    "--bf16": ("codec.bf16", {"action": argparse.BooleanOptionalAction}),
-    "--compile": ("codec.compile", {"action": argparse.BooleanOptionalAction}),
-    "--device": ("codec.device", {"metavar": "DEVICE"}),
-    "--format": ("output.format", {"choices": ["jsonl", "arrow", "parquet"]}),
-    "--shard-size": ("output.shard_size", {"type": int, "metavar": "N"}),
+CORPUS: Flags = {
     "--transcripts": ("corpus.transcripts", {"metavar": "FORM"}),
     "--split_word": ("corpus.split_word", {"metavar": "SEPARATOR"}),
     "--file_index": ("corpus.file_index", {"type": int, "metavar": "N"}),
@@ -30,33 +28,54 @@ FLAGS: Flags = {
     "--exclude": ("corpus.exclude", {"metavar": "FILE"}),
     "--max-samples": ("corpus.max_samples", {"type": int, "metavar": "N"}),
     "--max-reject-rate": ("limits.max_reject_rate", {"type": float, "metavar": "SHARE"}),
+}
+CODEC: Flags = {
+    "--codec": ("codec.name", {"metavar": "NAME_OR_PATH"}),
+    "--codec-impl": ("codec.impl", {"choices": ["auto", "native", "original", "neucodec"]}),
+    "--bf16": ("codec.bf16", {"action": argparse.BooleanOptionalAction}),
+    "--compile": ("codec.compile", {"action": argparse.BooleanOptionalAction}),
+    "--device": ("codec.device", {"metavar": "DEVICE"}),
     "--batch-seconds": ("load.batch_seconds", {"type": float, "metavar": "S"}),
     "--num-workers": ("load.num_workers", {"type": int, "metavar": "N"}),
+}
+OUTPUT: Flags = {
+    "--format": ("output.format", {"choices": ["jsonl", "arrow", "parquet"]}),
+    "--shard-size": ("output.shard_size", {"type": int, "metavar": "N"}),
+}
+ENGINE: Flags = {
     "--engine": ("run.engine", {"choices": ["local", "ray"]}),
     "--ray-address": ("run.ray_address", {"metavar": "ADDRESS"}),
 }
+GROUPS = {
+    "recordings and transcripts": CORPUS,
+    "codec and speed": CODEC,
+    "output": OUTPUT,
+    "several processes and machines": ENGINE,
+}
+FLAGS: Flags = {**CORPUS, **CODEC, **OUTPUT, **ENGINE}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `create_dataset.py`."""
-    add_run_arguments(parser)
+    parts = add_run_arguments(parser)["several processes and machines"]
     parser.add_argument(
         "--retry-rejected", action="store_true", help="try clips again that were rejected before"
     )
-    parser.add_argument(
+    parser.add_argument("--push-to-hub", metavar="REPO", help="publish the finished dataset as USER/NAME")
+    parts.add_argument(
         "--num-parts", type=int, metavar="N", help="share the shards out to N processes, each with its --part"
     )
-    parser.add_argument(
+    parts.add_argument(
         "--part",
         type=int,
         metavar="K",
         help="which part this process makes, from 0; Slurm's and torchrun's variables say so by themselves",
     )
-    parser.add_argument("--push-to-hub", metavar="REPO", help="publish the finished dataset as USER/NAME")
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what `create` and `plan` share: corpus, output and settings."""
+def add_run_arguments(parser: argparse.ArgumentParser) -> dict[str, argparse._ArgumentGroup]:
+    """Add what `create` and `plan` share: corpus, output and settings. Returns the groups by title."""
+    parser.usage = "%(prog)s [AUDIO_DIR] [TEXT_FILE] -o OUT [options]"
     parser.add_argument("audio", nargs="?", metavar="AUDIO_DIR", help=described("corpus.audio"))
     parser.add_argument("text", nargs="?", metavar="TEXT_FILE", help=described("corpus.text"))
     parser.add_argument(
@@ -67,7 +86,13 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for the dataset, or a name.jsonl for one file",
     )
     parser.add_argument("--config", metavar="FILE", help="settings in YAML, such as configs/xcodec2.yaml")
-    add_settings(parser, FLAGS, "codec.revision=v1")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="any key, such as codec.revision=v1"
+    )
+    groups = {title: parser.add_argument_group(title) for title in GROUPS}
+    for title, flags in GROUPS.items():
+        add_flags(groups[title], flags)
+    return groups
 
 
 def settings_of(arguments: argparse.Namespace) -> Settings:
@@ -108,7 +133,17 @@ def report(dataset: Dataset, output: str) -> None:
     if stats["rejected"]:
         reasons = in_words(stats["reasons"])
         print(f"rejected: {stats['rejected']:,} ({reasons}); each with its reason in {root / 'rejected'}")
-    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stats["stage_seconds"].items())
+    stages = ", ".join(f"{stage} {_rounded(seconds)} s" for stage, seconds in stats["stage_seconds"].items())
     if stages:
         print(f"time: {stages}; {stats['times_real_time']:g}× real time")
+    if any(codec["name"] == config.SAMPLE_CODEC for codec in stats["codecs"]) and not _is_sample(dataset):
+        print("codec: the sample's, which knows one voice; for training data: --config configs/xcodec2.yaml")
     print(f"next, a verdict before training: python -m pipeline validate {root}")
+
+
+def _rounded(seconds: float) -> str:
+    return f"{seconds:,.1f}" if seconds >= 1 else f"{seconds:.2g}"
+
+
+def _is_sample(dataset: Dataset) -> bool:
+    return bool(dataset.settings["corpus"]["audio"] == config.load(config.SAMPLE).corpus.audio)

@@ -15,15 +15,22 @@ Flags = Mapping[str, tuple[str, dict[str, Any]]]  # flag: configuration key, arg
 def add_settings(parser: argparse.ArgumentParser, flags: Flags, example: str) -> None:
     """Add `flags`, described as their keys are, and `--set`, whose help shows `example`."""
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help=f"any key, as {example}"
+        "--set", action="append", default=[], metavar="KEY=VALUE", help=f"any key, such as {example}"
     )
+    add_flags(parser, flags)
+
+
+def add_flags(parser: argparse.ArgumentParser | argparse._ArgumentGroup, flags: Flags) -> None:
+    """Add `flags`, described as their keys are."""
     for flag, (key, options) in flags.items():
         parser.add_argument(flag, dest=key, default=None, help=described(key), **options)
 
 
 def described(key: str) -> str:
-    """Return a key's description, for help texts."""
-    return str(dict(config.all_keys())[key].description).replace("%", "%%")
+    """Return a key's description, for help texts, with its default where that says something."""
+    field = dict(config.all_keys())[key]
+    default = "" if field.default is None or isinstance(field.default, bool) else f" [{field.default}]"
+    return f"{field.description}{default}".replace("%", "%%")
 
 
 def given_settings(arguments: argparse.Namespace, flags: Flags, listed: str = "") -> dict[str, Any]:

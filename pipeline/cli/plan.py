@@ -1,4 +1,7 @@
-"""Read the corpus, probe the audio by its headers and write the manifest, without encoding anything."""
+"""Read the corpus, probe the audio by its headers and write the manifest, without encoding anything.
+
+python -m pipeline plan clips/ metadata.csv -o out/
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Print how far a dataset is; --verify reads every file and compares it with what was written."""
+"""Print how far a dataset is; --verify reads every file and compares it with what was written.
+
+python -m pipeline status out/ --verify
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "output", metavar="OUT", help="folder of a dataset, or its name.jsonl, finished or under way"
     )
-    parser.add_argument("--verify", action="store_true", help="read every file and compare its checksum")
+    parser.add_argument(
+        "--verify", action="store_true", help="read every file and compare it with what was written"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

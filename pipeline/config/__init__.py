@@ -2,6 +2,7 @@
 
 from pipeline.config.resolving import SAMPLE, load, resolve
 from pipeline.config.settings import (
+    SAMPLE_CODEC,
     CodecSettings,
     CorpusSettings,
     LimitSettings,
@@ -18,6 +19,7 @@ from pipeline.config.yaml_file import read_yaml
 
 __all__ = [
     "SAMPLE",
+    "SAMPLE_CODEC",
     "CodecSettings",
     "CorpusSettings",
     "LimitSettings",

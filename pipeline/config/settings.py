@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import UsageError
 
+SAMPLE_CODEC = "data/sample/codec"  # the default, below the repository
 RESULTS: dict[str, Any] = {"results": True}  # json_schema_extra of a key that changes the output
 
 
@@ -81,7 +82,7 @@ class CodecSettings(Section):
     """Which codec makes the codes, and where it runs."""
 
     name: str = Field(
-        "data/sample/codec",
+        SAMPLE_CODEC,
         description="Hugging Face id, or folder with weights",
         json_schema_extra=RESULTS,
     )
