@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from llasa_helpers import (
     CODEBOOK,
     GREEDY,
@@ -23,9 +24,10 @@ from llasa_helpers import (
     speak,
     tokenizer,
 )
+from torch._functorch.aot_autograd import aot_module_simplified
 
 from pipeline.errors import UsageError
-from pipeline.llasa import compiling
+from pipeline.llasa import attention, compiling
 from pipeline.llasa.decoder import cut_at_end
 from pipeline.llasa.sampling import Sampling
 from pipeline.runtime import cpp_compiler
@@ -199,6 +201,7 @@ def test_after_warming_up_no_window_waits_for_the_compiler() -> None:
     end_bias(made, -100.0)
     made.warm_up(prompts().tokens("a"), Sampling())
     assert backend.graphs == 2  # windows of 256 and of all 512
+    assert backend.runs == 3 * backend.graphs  # to compile, to record a CUDA graph, to replay it
     with torch._dynamo.config.patch(error_on_recompile=True):
         assert len(speak(made, TEXTS[:1], Sampling(max_codes=300))[0]) == 300
     assert backend.graphs == 2
@@ -212,6 +215,35 @@ def test_compiled_code_for_a_cpu_says_what_plain_code_says() -> None:
         pytest.skip("no C++ compiler here")
     made = decoder(compiler=partial(compiling.compiled, device=torch.device("cpu")))
     for codes, plain in zip(speak(made, TEXTS[:1], GREEDY), speak(decoder(), TEXTS[:1], GREEDY), strict=True):
+        np.testing.assert_array_equal(codes, plain)
+
+
+@pytest.mark.usefixtures("fresh_dynamo")
+def test_every_input_of_the_compiled_step_stays_in_its_place_so_that_a_cuda_graph_copies_none() -> None:
+    moving: list[int] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        def inner(traced: Any, given: Any) -> Any:
+            metadata = torch._guards.TracingContext.get().fw_metadata
+            moving.append(len(given) - len(metadata.static_input_indices))
+            return make_boxed_func(traced.forward)
+
+        return aot_module_simplified(graph, inputs, fw_compiler=inner, inference_compiler=inner)
+
+    made = decoder(compiler=partial(compiling.compiled, device=torch.device("cpu"), backend=backend))
+    assert len(speak(made, TEXTS[:1], GREEDY)[0]) > 1
+    assert moving == [0]
+
+
+# inductor imports a module of torch's own that still uses torch.jit
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+@pytest.mark.usefixtures("fresh_dynamo")
+def test_compiled_flex_attention_says_what_sdpa_says() -> None:
+    if not cpp_compiler():
+        pytest.skip("no C++ compiler here")
+    flex = decoder(compiler=partial(compiling.compiled, device=torch.device("cpu")))
+    attention.use(flex.model, attention.FLEX)
+    for codes, plain in zip(speak(flex, TEXTS, GREEDY), speak(decoder(), TEXTS, GREEDY), strict=True):
         np.testing.assert_array_equal(codes, plain)
 
 

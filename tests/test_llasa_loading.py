@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,33 @@ def test_int4_for_a_model_too_narrow_for_its_groups_is_refused_in_one_sentence()
         loading.quantize(tiny.build_model(tokenizer(), hidden=16), "int4")
 
 
+@pytest.mark.parametrize(
+    ("bf16", "sentence"), [(False, "add --bf16, or take int8"), (True, "this GPU has no bf16, take int8")]
+)
+def test_int4_on_cuda_without_bf16_is_refused_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, sentence: str
+) -> None:
+    monkeypatch.setattr(loading, "pick_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: False)
+    with pytest.raises(UsageError, match=f"int4 computes in bf16 on CUDA: {sentence}"):
+        loading.load(ModelSettings(name="no/model", quantize="int4", bf16=bf16), CODEBOOK)
+
+
+@pytest.mark.parametrize(("compile", "batch", "notices"), [(False, 1, 1), (True, 8, 1), (True, 1, 0)])
+def test_int8_on_cuda_says_when_it_is_slower(compile: bool, batch: int, notices: int) -> None:
+    settings = ModelSettings(quantize="int8", compile=compile, batch=batch)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        loading.check_quantization(settings, torch.device("cuda"), torch.bfloat16)
+        loading.check_quantization(settings, CPU, torch.float32)
+    assert ["saves memory here, not time" in str(one.message) for one in said] == [True] * notices
+
+
+def test_flex_attention_without_compiling_is_refused_in_one_sentence() -> None:
+    with pytest.raises(UsageError, match="--attn flex is a compiled kernel: add --compile"):
+        ModelSettings(attn="flex")
+
+
 def test_codes_that_the_vocabulary_lacks_are_refused_in_one_sentence(base: Path) -> None:
     with pytest.raises(UsageError, match=r"has no token <\|s_64\|>"):
         loading.load(ModelSettings(name=str(base), device="cpu"), CODEBOOK + 1)
@@ -122,7 +150,7 @@ def test_a_folder_without_a_model_is_refused_in_one_sentence(tmp_path: Path) -> 
 
 
 def test_settings_that_do_not_exist_are_refused() -> None:
-    with pytest.raises(UsageError, match="--attn is 'fast'; it must be one of auto, sdpa, flash"):
+    with pytest.raises(UsageError, match="--attn is 'fast'; it must be one of auto, sdpa, flash, flex"):
         ModelSettings(attn="fast")
     with pytest.raises(UsageError, match="--quantize is 'int2'; it must be one of int8, int4"):
         ModelSettings(quantize="int2")

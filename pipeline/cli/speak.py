@@ -56,7 +56,9 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--codec", default=codec, help=f"the codec it was trained for ({codec})")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--bf16", action="store_true", help="bf16; fp16 or float32 where the device lacks it")
-    group.add_argument("--attn", default="auto", help="auto, sdpa or flash (FlashAttention, where installed)")
+    group.add_argument(
+        "--attn", default="auto", help="auto, sdpa, flash, or flex with --compile"
+    )
     group.add_argument(
         "--quantize", metavar="int8|int4", help="smaller weights: less memory, slightly other speech"
     )

@@ -12,12 +12,14 @@ from typing import Any
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
+from torch.nn.attention.flex_attention import flex_attention
 from transformers import AttentionInterface, AttentionMaskInterface, Cache, PretrainedConfig
 from transformers.cache_utils import CacheLayerMixin
 
 from pipeline.errors import MissingPackage
 
 SDPA = "slots_sdpa"
+FLEX = "slots_flex"
 FLASH = "slots_fa"  # a name with "flash" in it would make transformers look for its own kernels
 
 
@@ -156,14 +158,40 @@ def _(query: Tensor, key: Tensor, value: Tensor, lengths: Tensor, scaling: float
     return torch.empty_like(query, memory_format=torch.contiguous_format)
 
 
+def attend_flex(
+    module: torch.nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float | None = None,
+    newest: Tensor | None = None,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """Attend by flex_attention in decode steps, whose compiled kernel splits the keys over the whole GPU.
+
+    One query row a head cannot fill a GPU otherwise. `newest`, int64 (rows,), is the last position that a row
+    may read; prompts have none.
+    """
+    if newest is None:
+        return attend(module, query, key, value, attention_mask, scaling)
+
+    def up_to_newest(score: Tensor, row: Tensor, head: Tensor, at: Tensor, ahead: Tensor) -> Tensor:
+        return torch.where(ahead <= newest[row], score, -torch.inf)
+
+    grouped = query.shape[1] != key.shape[1]
+    out = flex_attention(query, key, value, score_mod=up_to_newest, scale=scaling, enable_gqa=grouped)
+    return out.transpose(1, 2), None  # type: ignore[union-attr]
+
+
 def use(model: Any, implementation: str) -> None:
-    """Make a model attend by SDPA or FLASH.
+    """Make a model attend by SDPA, FLASH or FLEX.
 
     Raises MissingPackage if FlashAttention is asked for and not installed.
     """
     if implementation == FLASH and not flash_is_installed():
         raise MissingPackage("flash-attn", "flash", "--attn flash")
-    for name, function in ((SDPA, attend), (FLASH, attend_flash)):
+    for name, function in ((SDPA, attend), (FLASH, attend_flash), (FLEX, attend_flex)):
         AttentionInterface.register(name, function)
         AttentionMaskInterface.register(name, lambda *args, **kwargs: None)
     model.set_attn_implementation(implementation)

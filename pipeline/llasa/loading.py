@@ -23,7 +23,7 @@ from pipeline.pretrained.loading import load_adapted, load_model
 from pipeline.runtime import REPOSITORY, pick_device
 
 SAMPLES = ("data/sample/llasa", "data/sample/llasa-random")  # the first that is there is the default
-ATTENTIONS = ("auto", "sdpa", "flash")
+ATTENTIONS = ("auto", "sdpa", "flash", "flex")
 QUANTIZATIONS = ("int8", "int4")
 GROUP = 32  # weights that share a scale in int4
 
@@ -48,6 +48,8 @@ class ModelSettings:
     def __post_init__(self) -> None:
         if self.attn not in ATTENTIONS:
             raise UsageError(f"--attn is {self.attn!r}; it must be one of {', '.join(ATTENTIONS)}")
+        if self.attn == "flex" and not self.compile:
+            raise UsageError("--attn flex is a compiled kernel: add --compile, or leave --attn out")
         if self.quantize not in (None, *QUANTIZATIONS):
             raise UsageError(f"--quantize is {self.quantize!r}; it must be one of {', '.join(QUANTIZATIONS)}")
 
@@ -68,6 +70,7 @@ def load(settings: ModelSettings, codebook_size: int) -> Loaded:
     """
     device = pick_device(settings.device)
     dtype = pick_dtype(settings.bf16, device)
+    check_quantization(settings, device, dtype)
     tokenizer = load_tokenizer(settings.name, settings.revision)
     prompts = read_prompt_format(tokenizer, codebook_size, settings.name)
     layout = prompts.layout
@@ -103,13 +106,30 @@ def pick_dtype(bf16: bool, device: torch.device) -> torch.dtype:
 
 
 def pick_attention(wanted: str, device: torch.device, dtype: torch.dtype) -> str:
-    """Return FlashAttention if it is asked for, or installed and able to run; else SDPA."""
+    """Return what is asked for; without, FlashAttention if it is installed and can run, else SDPA."""
+    if wanted == "flex":
+        return attention.FLEX
     can = device.type == "cuda" and dtype != torch.float32
     if wanted == "flash" and attention.flash_is_installed() and not can:
         raise UsageError("--attn flash runs on CUDA in bf16 or fp16 only: add --bf16, or leave --attn out")
     if wanted == "flash" or (wanted == "auto" and can and attention.flash_is_installed()):
         return attention.FLASH
     return attention.SDPA
+
+
+def check_quantization(settings: ModelSettings, device: torch.device, dtype: torch.dtype) -> None:
+    """Raise UsageError for int4 on CUDA in another precision than bf16; say when int8 costs time."""
+    if device.type != "cuda":
+        return
+    if settings.quantize == "int4" and dtype != torch.bfloat16:
+        mend = "this GPU has no bf16, take int8" if settings.bf16 else "add --bf16, or take int8"
+        raise UsageError(f"--quantize int4 computes in bf16 on CUDA: {mend}")
+    if settings.quantize == "int8" and not (settings.compile and settings.batch == 1):
+        warnings.warn(
+            "--quantize int8 saves memory here, not time: it is slower than bf16 unless given with --compile "
+            "and --batch 1",
+            stacklevel=2,
+        )
 
 
 def quantize(model: Any, kind: str) -> None:

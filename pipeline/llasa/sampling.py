@@ -2,7 +2,9 @@
 
 Pure tensor functions with a row a request, each row by its own settings, so that they compile into the
 decode step and a request gets what it would get alone. Randomness comes in as one uniform number a row and
-step, drawn from the request's own seed: the same seed gives the same speech in any batch and on any device.
+step, drawn from the request's own seed: in float32 on a CPU, the same seed gives the same speech in any
+batch. In half precision, and on a GPU, a batch of another size is added up in another order, and where two
+codes are nearly as likely the other one may be spoken.
 """
 
 from __future__ import annotations
