@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from pipeline.llasa.loading import ModelSettings
     from pipeline.llasa.sampling import Sampling
-    from pipeline.llasa.speaking import Speaker, Speech
-
-SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+    from pipeline.llasa.speaking import Progress, Speaker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,9 +57,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--codec", default=codec, help=f"the codec it was trained for ({codec})")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--bf16", action="store_true", help="bf16; fp16 or float32 where the device lacks it")
-    group.add_argument(
-        "--attn", default="auto", help="auto, sdpa, flash, or flex with --compile"
-    )
+    group.add_argument("--attn", default="auto", help="auto, sdpa, flash, or flex with --compile")
     group.add_argument(
         "--quantize", metavar="int8|int4", help="smaller weights: less memory, slightly other speech"
     )
@@ -99,14 +98,27 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write a sound file for each text and print what was made."""
     texts = _texts(arguments)
-    paths = _paths(arguments.output, len(texts))
-    sampling = sampling_of(arguments)
-    voice_text = _reference_text(arguments)
-    speaker = open_from(arguments)
-    voice = _voice(speaker, arguments, voice_text)
-    spoken = _with_progress(speaker, texts, sampling=sampling, voice=voice, mode=arguments.normalise)
+    from pipeline.llasa.speak import sound_files, speak
+
+    paths = sound_files(arguments.output, len(texts))
+    sampling, reference = sampling_of(arguments), _reference(arguments)
+    with _progress() as progress:
+        spoken = speak(
+            texts,
+            model=model_of(arguments),
+            codec=arguments.codec,
+            output=arguments.output,
+            sampling=sampling,
+            reference=reference,
+            row=None if arguments.dataset is None else (arguments.dataset, arguments.row),
+            normalise=arguments.normalise,
+            server=arguments.server,
+            server_model=arguments.server_model,
+            progress=progress,
+        )
     for path, one in zip(paths, spoken, strict=True):
-        _write(path, one)
+        note = "" if one.ended else " (cut at --max-codes)"
+        print(f"{path}: {one.seconds:.2f} s{note}  {one.text[:60]}")
     timings = spoken[0].timings
     seconds = sum(one.seconds for one in spoken)
     codes = sum(len(one.codes) for one in spoken)
@@ -125,23 +137,24 @@ def sampling_of(arguments: argparse.Namespace) -> Sampling:
     return Sampling(**{name: getattr(arguments, name) for name in names})
 
 
+def model_of(arguments: argparse.Namespace) -> ModelSettings:
+    """Return which model a command line names, and how it is to run."""
+    from pipeline.llasa.loading import ModelSettings
+
+    names = ("device", "bf16", "attn", "quantize", "compile", "batch")
+    usual = ModelSettings()
+    return ModelSettings(
+        name=arguments.model or usual.name, **{name: getattr(arguments, name) for name in names}
+    )
+
+
 def open_from(arguments: argparse.Namespace) -> Speaker:
     """Open the speaker that a command line names."""
     from pipeline.codec import load_codec
     from pipeline.config import CodecSettings
-    from pipeline.llasa.loading import ModelSettings
     from pipeline.llasa.speaking import open_speaker
 
-    usual = ModelSettings()
-    settings = ModelSettings(
-        name=arguments.model or usual.name,
-        device=arguments.device,
-        bf16=arguments.bf16,
-        attn=arguments.attn,
-        quantize=arguments.quantize,
-        compile=arguments.compile,
-        batch=arguments.batch,
-    )
+    settings = model_of(arguments)
     codec = load_codec(CodecSettings(name=arguments.codec, device=arguments.device))
     return open_speaker(settings, codec, server=arguments.server, server_model=arguments.server_model)
 
@@ -159,56 +172,28 @@ def _texts(arguments: argparse.Namespace) -> list[str]:
     return texts
 
 
-def _paths(output: Path, count: int) -> list[Path]:
-    """Return one file, or numbered files in a folder."""
-    if output.suffix.lower() not in SUFFIXES:
-        if output.suffix and not output.is_dir():
-            raise UsageError(f"{output}: write one of {', '.join(SUFFIXES)}, or name a folder without a dot")
-        return [output / f"{number:04d}.wav" for number in range(1, count + 1)]
-    if count > 1:
-        raise UsageError(f"{count} texts do not fit into {output.name}: give a folder with -o")
-    return [output]
-
-
-def _reference_text(arguments: argparse.Namespace) -> str | None:
-    if arguments.reference is None:
+def _reference(arguments: argparse.Namespace) -> tuple[Path, str] | None:
+    clip: Path | None = arguments.reference
+    if clip is None:
         return None
-    if not arguments.reference.is_file():
-        raise UsageError(f"there is no reference clip {arguments.reference}")
+    if not clip.is_file():
+        raise UsageError(f"there is no reference clip {clip}")
     if arguments.reference_text is not None:
-        return str(arguments.reference_text)
-    sidecar: Path = arguments.reference.with_suffix(".txt")
+        return clip, str(arguments.reference_text)
+    sidecar = clip.with_suffix(".txt")
     if not sidecar.is_file():
-        raise UsageError(f"what is said in {arguments.reference}? Give --reference-text, or write {sidecar}")
-    return sidecar.read_text(encoding="utf-8-sig").strip()
+        raise UsageError(f"what is said in {clip}? Give --reference-text, or write {sidecar}")
+    return clip, sidecar.read_text(encoding="utf-8-sig").strip()
 
 
-def _voice(speaker: Speaker, arguments: argparse.Namespace, text: str | None) -> Any:
-    if text is not None:
-        return speaker.voice_of_clip(arguments.reference, text, arguments.normalise)
-    if arguments.dataset is not None:
-        from pipeline.llasa.voices import voice_of_row
-
-        return voice_of_row(arguments.dataset, arguments.row, speaker.codec)
-    return None
-
-
-def _with_progress(speaker: Speaker, texts: list[str], **options: Any) -> list[Speech]:
+@contextmanager
+def _progress() -> Iterator[Progress]:
     from tqdm import tqdm
 
     with tqdm(unit=" codes", desc="speaking", disable=not sys.stderr.isatty()) as bar:
 
-        def progress(done: int, codes: int) -> bool:
+        def count(done: int, codes: int) -> bool:
             bar.update(codes - bar.n)
             return True
 
-        return speaker.speak(texts, progress=progress, **options)
-
-
-def _write(path: Path, speech: Speech) -> None:
-    import soundfile
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, speech.waveform, speech.sample_rate)
-    note = "" if speech.ended else " (cut at --max-codes)"
-    print(f"{path}: {speech.seconds:.2f} s{note}  {speech.text[:60]}")
+        yield count

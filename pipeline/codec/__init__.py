@@ -9,12 +9,21 @@ if TYPE_CHECKING:
     from pipeline.config import CodecSettings
 
 
-def load_codec(settings: CodecSettings, *, decoder: bool = True) -> Codec:
-    """Load the codec that `settings.name` names.
+def load_codec(settings: CodecSettings | str, *, decoder: bool = True) -> Codec:
+    """Load the codec that `settings` name: a folder, a Hugging Face id, or settings with more in them.
 
     `decoder=False` leaves the decoder's weights out; `decode` then raises. A name that begins with `fake:`
     is a codec without a model, for tests. Raises UsageError, one sentence, if the codec cannot be had.
+
+    >>> from pipeline import load_codec
+    >>> codec = load_codec("data/sample/codec")
+    >>> codec.sample_rate, codec.codebook_size
+    (16000, 4096)
     """
+    from pipeline.config import CodecSettings
+
+    if isinstance(settings, str):
+        settings = CodecSettings(name=settings)
     if settings.name.startswith("fake:"):
         from pipeline.codec.fake import FakeCodec
 

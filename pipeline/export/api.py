@@ -42,8 +42,8 @@ def export(
     Raises UsageError, before anything is written, if the arguments do not fit or a file of the dataset is
     missing or damaged.
 
-    >>> from pipeline.export.api import export
-    >>> outcome = export("out/sample", "sft", tokenizer="data/sample/llasa-random", val_share=0.1)
+    >>> from pipeline import export_dataset
+    >>> outcome = export_dataset("out/sample", "sft", tokenizer="data/sample/llasa-random", val_share=0.1)
     >>> sum(outcome.rows.values())
     64
     """

@@ -40,8 +40,8 @@ def validate(
 
     Raises UsageError for whatever is wrong with the arguments.
 
-    >>> from pipeline.validate.api import validate
-    >>> outcome = validate("out/sample", settings={"validation.sample": 2, "validation.exact": 2})
+    >>> from pipeline import validate_dataset
+    >>> outcome = validate_dataset("out/sample", settings={"validation.sample": 2, "validation.exact": 2})
     >>> outcome.verdict
     'pass'
     """

@@ -140,6 +140,8 @@ def speaker(model: str, codec: Codec) -> Speak:
 
 def fits(tokenizer: str, dataset: Dataset, settings: Settings) -> Fits:
     """Return a function that tells which texts fit the training length with their codes and prompt."""
+    import numpy as np
+
     from pipeline.llasa_format.prompt import read_prompt_format
     from pipeline.llasa_format.tokenizer import load_tokenizer
 
