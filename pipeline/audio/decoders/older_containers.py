@@ -9,7 +9,7 @@ import math
 import re
 import struct
 
-from pipeline.audio.decoders.containers import ReadAt, riff, short
+from pipeline.audio.decoders.chunks import ReadAt, riff, short
 
 AU_STREAMED = 0xFFFFFFFF  # length unknown
 WAVE64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")  # the GUID of its first chunk

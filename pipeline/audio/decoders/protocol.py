@@ -45,7 +45,9 @@ class Decoder(Protocol):
 def mono(channels: np.ndarray) -> np.ndarray:
     """Average (channels, samples) over channels to float32 (samples,), in the same order on any machine."""
     total: np.ndarray = channels[0]
+    if len(channels) == 1:
+        return total
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is rejected when all is read
         for channel in channels[1:]:
             total = total + channel
-    return total if len(channels) == 1 else total * np.float32(1 / len(channels))
+    return total * np.float32(1 / len(channels))

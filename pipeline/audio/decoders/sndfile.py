@@ -48,14 +48,15 @@ class SoundFileDecoder:
         Only forms are counted whose headers libsndfile believes though more audio follows. Raises AudioError.
         """
         if self._file.format == "FLAC":
-            return flac.samples(self._read_at, self._size) or 0
+            return flac.samples(self._read_at, self._size, self._frames) or 0
         if self._file.format == "OGG":
             return sum(part.least(self.rate) for part in ogg.count(self._read_at(0, self._size)) or [])
         stated = mpeg.stated_frames(self._read_at) if self._file.format == "MP3" else None
         if stated is None:
             return 0
         counted = mpeg.count_frames(self._read_at(0, self._size))
-        return 0 if counted <= stated + 1 else (counted - counted // 16) * mpeg.samples_per_frame(self.rate)
+        # The header's own frame is counted, and encoders differ by one in what they state.
+        return 0 if counted <= stated + 2 else (counted - counted // 16) * mpeg.samples_per_frame(self.rate)
 
     def duration(self) -> float:
         """See `Decoder.duration`."""
