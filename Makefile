@@ -11,7 +11,7 @@ RUN = .venv/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help dataset plan status validate export push speak ui bench parity sample-models test lint types tests faults soak env
+.PHONY: help dataset plan status validate export push speak ui bench gpu-check parity sample-models test lint types tests faults soak env
 
 help:  ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,9 @@ ui: .venv/tts  ## the web page on this machine: [ARGS="MODEL --codec …"]
 
 bench: .venv/all  ## every benchmark that this machine can run; results in benchmarks/results/
 	for name in feed encode end_to_end plan export validate speak; do $(RUN) -m benchmarks.$$name || exit 1; done
+
+gpu-check: .venv/all  ## prove the CUDA path on this machine's GPU: [ARGS=--dry] without one
+	$(RUN) -m benchmarks.gpu_check $(ARGS)
 
 parity: .venv/all  ## the original xcodec2 package gives the same codes
 	$(RUN) tools/parity.py

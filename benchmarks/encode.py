@@ -1,7 +1,8 @@
 """Encoding three ways in one run: clip by clip, the library's padded batches, and this pipeline's codec.
 
-    .venv/bin/python -m benchmarks.encode              sample codec on a CPU, full-size random one on CUDA
-    .venv/bin/python -m benchmarks.encode --seconds 60 --rounds 1
+    .venv/bin/python -m benchmarks.encode             sample codec on a CPU, full-size random one on CUDA
+    .venv/bin/python -m benchmarks.encode --size full --seconds 60           random full-size weights
+    .venv/bin/python -m benchmarks.encode --size full --seconds 60 --bf16    the same in bf16
 
 Clips are as long as real corpora's: log-normal, 1 to 25 s, median 5 s. The ways take turns, and each one's
 fastest round counts, so that other work on the machine counts little. Speed is seconds of audio a second of
@@ -26,8 +27,11 @@ from benchmarks.ceiling import matrix_rate, operations, peak, reset_peak
 from benchmarks.common import save
 from pipeline.codec import checkpoint
 from pipeline.codec.agreement import agreeing
-from pipeline.codec.loading import XCODEC2, load_extractor, load_model
+from pipeline.codec.loading import XCODEC2, half_precision, load_extractor, load_model
 from pipeline.codec.native import Identity, NativeCodec
+from pipeline.codec.shapes import choose_shapes, codes_of, plan_batches
+from pipeline.runtime import pick_device
+from tools.make_random_codec import random_model, spread_codes
 
 RATE = 16_000
 SAMPLE = "data/sample/codec"
@@ -51,49 +55,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cuda = torch.cuda.is_available()
+    device = pick_device("auto")
+    cuda = device.type == "cuda"
+    parser.add_argument("--size", choices=("sample", "full"), default="full" if cuda else "sample")
+    parser.add_argument("--bf16", action=argparse.BooleanOptionalAction, default=cuda)
     parser.add_argument("--seconds", type=float, default=3600.0 if cuda else 240.0, help="audio to encode")
-    parser.add_argument(
-        "--batch-seconds", type=float, default=240.0 if cuda else 60.0, help="padded, a batch"
-    )
+    parser.add_argument("--batch-seconds", type=float, default=240.0, help="padded, a batch, at most")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="cores to use")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    device = torch.device("cuda" if cuda else "cpu")
-    model, extractor = full_size(device) if cuda else sample()
-    half = torch.bfloat16 if cuda else None
-    codec = NativeCodec(
-        model, extractor, XCODEC2, Identity("benchmark", "unknown", "0"), half=half, compiled=cuda
-    )
+    half = half_precision(arguments.bf16, device)
+    model, extractor = full_size(device) if arguments.size == "full" else sample(device)
+    identity = Identity("benchmark", "unknown", "0")
+    codec = NativeCodec(model, extractor, XCODEC2, identity, half=half, compiled=cuda)
     clips = list(sounds(arguments.seconds))
-    figures = measure(codec, clips, arguments.batch_seconds, arguments.rounds, half)
+    figures = measure(codec, clips, device, arguments.batch_seconds, arguments.rounds, half)
+    figures |= {"size": arguments.size, "precision": codec.precision}
     figures["device"] = torch.cuda.get_device_name() if cuda else "cpu"
     figures["cuda"] = "measured" if cuda else NOT_MEASURED
     show(figures)
-    save(f"encode-{device.type}", figures)
+    parts = [
+        device.type,
+        *(["full"] if arguments.size == "full" else []),
+        *([codec.precision] if half else []),
+    ]
+    save("-".join(["encode", *parts]), figures)
 
 
 def measure(
-    codec: NativeCodec, clips: list[Tensor], batch: float, rounds: int, half: torch.dtype | None
+    codec: NativeCodec,
+    clips: list[Tensor],
+    device: torch.device,
+    batch: float,
+    rounds: int,
+    half: torch.dtype | None,
 ) -> Any:
     """All ways in turn, `rounds` times; figures for the table and the results file."""
     audio = sum(map(len, clips)) / RATE
-    parts = list(batches(clips, batch))
+    parts, padded = batches(codec, clips, batch)
     ways: dict[str, Way] = {
         "plain loop": lambda given: [codec.reference.encode(clip) for clip in given],
-        "library, batched": lambda given: batched(codec, given, parts, half),
-        "this pipeline": lambda given: ours(codec, given, parts),
+        "library, batched": lambda given: batched(codec, given, parts, device, half),
+        "this pipeline": lambda given: ours(codec, given, parts, device),
     }
     results = {name: Result() for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
-            run(way, clips, results[name], codec._device)
-    padded = sum(len(part) * max(len(clips[row]) for row in part) for part in parts) / RATE
-    results["library, batched"].padding = 1 - audio / padded
-    results["this pipeline"].padding = 0.0 if codec._device.type == "cpu" else 1 - audio / padded
+            run(way, clips, results[name], device)
+    own = sum(len(part) * max(len(clips[row]) for row in part) for part in parts) / RATE
+    results["library, batched"].padding = 1 - audio / own
+    results["this pipeline"].padding = 0.0 if device.type == "cpu" else padded
     need = operations(lambda: codec.reference.encode(clips[0])) / (len(clips[0]) / RATE)
-    rate = matrix_rate(codec._device, half)
+    rate = matrix_rate(device, half)
     plain = results["plain loop"]
     assert plain.codes is not None
     return {
@@ -133,20 +147,28 @@ def run(way: Way, clips: list[Tensor], result: Result, device: torch.device) -> 
     result.peak = max(result.peak, peak(device))
 
 
-def batched(codec: NativeCodec, clips: list[Tensor], parts: list[list[int]], half: torch.dtype | None) -> Any:
+def batched(
+    codec: NativeCodec,
+    clips: list[Tensor],
+    parts: list[list[int]],
+    device: torch.device,
+    half: torch.dtype | None,
+) -> Any:
     """Padded batches as transformers documents them, masks passed; each clip cut at its number of codes."""
     model, extractor, codes = codec._model, codec.reference._extractor, [np.empty(0)] * len(clips)
     for part in parts:
         given = [clips[row].numpy() for row in part]
-        inputs = extractor(audio=given, sampling_rate=RATE, return_tensors="pt").to(codec._device)
-        with torch.autocast(codec._device.type, dtype=half, enabled=half is not None):
+        inputs = extractor(audio=given, sampling_rate=RATE, return_tensors="pt").to(device)
+        with torch.autocast(device.type, dtype=half, enabled=half is not None):
             made = model.encode(**inputs).audio_codes[:, 0].cpu().numpy().astype(np.uint16)
         for row, line in zip(part, made, strict=True):
             codes[row] = line[: len(clips[row]) // codec.hop_length + 1]
     return codes
 
 
-def ours(codec: NativeCodec, clips: list[Tensor], parts: list[list[int]]) -> list[np.ndarray]:
+def ours(
+    codec: NativeCodec, clips: list[Tensor], parts: list[list[int]], device: torch.device
+) -> list[np.ndarray]:
     """As the pipeline does: the next batch is launched before the last one's codes are asked for."""
     codes: list[np.ndarray] = [np.empty(0)] * len(clips)
     under_way: list[tuple[list[int], Any]] = []
@@ -154,7 +176,7 @@ def ours(codec: NativeCodec, clips: list[Tensor], parts: list[list[int]]) -> lis
         chosen = [clips[row] for row in part]
         batch = torch.nn.utils.rnn.pad_sequence(chosen, batch_first=True)
         lengths = torch.tensor([len(clip) for clip in chosen])
-        if codec._device.type == "cuda":
+        if device.type == "cuda":
             batch, lengths = batch.pin_memory(), lengths.pin_memory()
         under_way.append((part, codec.launch(batch, lengths)))
         if len(under_way) > 1:
@@ -168,15 +190,15 @@ def collect(codes: list[np.ndarray], part: list[int], pending: Any) -> None:
         codes[row] = made
 
 
-def batches(clips: list[Tensor], seconds: float) -> Iterator[list[int]]:
-    """Rows of clips of like length, at most `seconds` padded."""
-    part: list[int] = []
-    for row in sorted(range(len(clips)), key=lambda row: len(clips[row])):
-        if part and (len(part) + 1) * len(clips[row]) > seconds * RATE:
-            yield part
-            part = []
-        part.append(row)
-    yield part
+def batches(codec: NativeCodec, clips: list[Tensor], seconds: float) -> tuple[list[list[int]], float]:
+    """Rows of each batch, as the pipeline plans them, and the share of padding; tells the codec of them."""
+    rate = RATE / codec.hop_length
+    codes = codes_of([len(clip) / RATE for clip in clips], rate)
+    shapes = choose_shapes(codes, len(codes), int(seconds * rate), int(codes.max()))
+    codec.expect(shapes, sum(map(len, clips)) / RATE)
+    planned = plan_batches(codes, shapes)
+    padded = sum(shape.clips * shape.codes for _, shape in planned)
+    return [rows for rows, _ in planned], 1 - float(codes.sum()) / padded
 
 
 def sounds(seconds: float) -> Iterator[Tensor]:
@@ -193,25 +215,31 @@ def sounds(seconds: float) -> Iterator[Tensor]:
         seconds -= length
 
 
-def sample() -> tuple[Any, Any]:
+def sample(device: torch.device) -> tuple[Any, Any]:
     from transformers import Xcodec2FeatureExtractor, Xcodec2Model
 
     found = checkpoint.find(SAMPLE)
-    return load_model(found, Xcodec2Model), load_extractor(found, Xcodec2FeatureExtractor)
+    return load_model(found, Xcodec2Model).to(device), load_extractor(found, Xcodec2FeatureExtractor)
 
 
 def full_size(device: torch.device) -> tuple[Any, Any]:
+    """XCodec2 as large as the published one, with random weights and codes that follow the sound."""
     from transformers import Xcodec2Config, Xcodec2FeatureExtractor, Xcodec2Model
 
-    torch.manual_seed(0)
-    with device:
-        model = Xcodec2Model(Xcodec2Config()).eval().requires_grad_(False)
-    return model, Xcodec2FeatureExtractor()
+    model, extractor = (
+        random_model(Xcodec2Model, Xcodec2Config()).requires_grad_(False),
+        Xcodec2FeatureExtractor(),
+    )
+    spread_codes(model, extractor)
+    return model.to(device), extractor
 
 
 def show(figures: Any) -> None:
     """The table."""
-    print(f"{figures['clips']} clips, {figures['audio_seconds']:.0f} s, {figures['device']}")
+    print(
+        f"{figures['clips']} clips, {figures['audio_seconds']:.0f} s, {figures['size']} codec, "
+        f"{figures['precision']}, {figures['device']}"
+    )
     print(f"CUDA {figures['cuda']}")
     heads = ("x real time", "x plain", "by CPU time", "ceiling", "padding", "peak MB", "agreement")
     print(" " * 17, *(f"{head:>12}" for head in heads))

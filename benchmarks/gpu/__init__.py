@@ -1,0 +1,1 @@
+"""The lines of `benchmarks/gpu_check.py`."""
