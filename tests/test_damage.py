@@ -15,6 +15,7 @@ from pipeline.build.dataset import create_dataset
 from pipeline.config import Settings
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import TooManyRejected, UsageError
+from pipeline.storage.paths import resolve_path
 
 Change = Callable[[Path], object]
 FORMATS = ("jsonl", "arrow", "parquet")
@@ -225,3 +226,36 @@ def test_one_file_is_complete_though_too_many_clips_were_rejected(corpus, tmp_pa
         with pytest.raises(TooManyRejected, match="complete but for them"):
             create_dataset(output=tmp_path / "one.jsonl", config=settings)
         assert len((tmp_path / "one.jsonl").read_text().splitlines()) == CLIPS
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("  split: train", "  split: ../../elsewhere"),
+        ("  split: train", "  split: [a]"),
+        ("format: jsonl", "format: ../x"),
+        ("settings:", "odd:"),
+        ("fingerprint: ", "fingerprint: !!python/object/apply:os.system [x] #"),
+        ("fingerprint: ", "x: &a [1]\ny: [*a, *a]\nfingerprint: "),
+    ],
+)
+def test_a_configuration_that_a_stranger_wrote_names_no_files_elsewhere(settings, tmp_path, change, capsys):
+    root = create_dataset(output=tmp_path / "out", config=settings).root
+    config = root / "config.yaml"
+    assert change[0] in config.read_text()
+    config.write_text(config.read_text().replace(*change, 1))
+    before = content(tmp_path)
+    for words in (["status", str(root)], ["validate", str(root)], ["push", str(root), "user/name"]):
+        assert main(words) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+    with pytest.raises(UsageError):
+        create_dataset(output=root, config=settings)
+    assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/x", "zip::http://127.0.0.1:9/x", "file:///etc", "ssh://a/b"]
+)
+def test_a_location_that_is_no_object_store_is_never_asked(url):
+    with pytest.raises(UsageError, match="is no object store"):
+        resolve_path(url)

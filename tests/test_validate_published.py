@@ -4,12 +4,14 @@ import json
 
 import pytest
 import soundfile
+import yaml
 from publish_hub import Hub
 from validate_helpers import make_dataset, scanned, sound_rows
 
 from pipeline.__main__ import main
 from pipeline.audio.decode import decode
 from pipeline.audio.source import FolderSource
+from pipeline.errors import UsageError
 from pipeline.publish.push import push_dataset
 from pipeline.validate.published import RECORDINGS
 
@@ -64,3 +66,20 @@ def test_what_is_neither_here_nor_there_is_one_sentence(server: Hub, tmp_path, m
     monkeypatch.chdir(tmp_path)
     assert main(["validate", "someone/else"]) == 2
     assert "neither a folder here nor a dataset" in capsys.readouterr().err
+
+
+def test_what_was_fetched_names_no_place_outside_of_its_folder(tmp_path):
+    from pipeline.validate.published import import_published
+
+    fetched = make_dataset(tmp_path / "fetched", sound_rows(2)).root
+    config = yaml.safe_load((fetched / "config.yaml").read_text())
+    config["settings"]["corpus"] |= {"audio": "http://127.0.0.1:9/x", "text": "/etc/passwd", "cache": "../x"}
+    (fetched / "config.yaml").write_text(yaml.safe_dump(config))
+    (fetched / "stats.json").write_text(json.dumps({"rejected": 0, "codecs": [{}]}))
+    corpus = import_published(fetched, tmp_path / "root").settings["corpus"]
+    assert (corpus["audio"], corpus["text"], corpus["cache"]) == (None, None, None)
+    config["settings"]["output"]["split"] = "../../elsewhere"
+    (fetched / "config.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(UsageError, match="not one that"):
+        import_published(fetched, tmp_path / "other")
+    assert not (tmp_path / "other").exists()

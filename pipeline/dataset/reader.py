@@ -22,22 +22,33 @@ from pipeline.storage.paths import contents, is_remote, local, resolve_path, siz
 AGAIN = "run create_dataset.py on it again, which makes what is missing"
 
 
+def read_config(root: Path) -> tuple[dict[str, Any], OutputSettings]:
+    """Return what the `config.yaml` of a dataset says: `fingerprint` and `settings`; and those of its files.
+
+    Raises UsageError if there is none, or it is not one that this pipeline writes.
+    """
+    path = root / "config.yaml"
+    if not path.exists():
+        raise UsageError(f"{root} is not a dataset made by create_dataset.py: it has no config.yaml")
+    content = read_yaml(path, "dataset's configuration")
+    try:
+        if not isinstance(content["settings"]["corpus"], dict) or not isinstance(content["fingerprint"], str):
+            raise TypeError("not sections and a name")
+        output = OutputSettings.model_validate(content["settings"]["output"])  # it names files: nothing odd
+    except (KeyError, TypeError, ValidationError) as error:
+        raise UsageError(f"{path} is not one that create_dataset.py wrote, or has changed") from error
+    return content, output
+
+
 class Dataset:
     """A dataset folder, finished or under way, to read: its settings, shards, rows and rejections."""
 
     def __init__(self, root: Path | str) -> None:
         """Open `root`, a path or URL. Raises UsageError if it is no dataset of this pipeline."""
         self.root = resolve_path(root)
-        path = self.root / "config.yaml"
-        if not path.exists():
-            raise UsageError(f"{self.root} is not a dataset made by create_dataset.py: it has no config.yaml")
-        content = read_yaml(path, "dataset's configuration")
-        try:
-            self.settings: dict[str, Any] = content["settings"]
-            self.fingerprint: str = content["fingerprint"]
-            output = OutputSettings.model_validate(self.settings["output"])  # it names files: nothing odd
-        except (KeyError, TypeError, ValidationError) as error:
-            raise UsageError(f"{path} is not one that create_dataset.py wrote, or has changed") from error
+        content, output = read_config(self.root)
+        self.settings: dict[str, Any] = content["settings"]
+        self.fingerprint: str = content["fingerprint"]
         self.form: str = output.format
         self.split: str = output.split
         self._writer = ""

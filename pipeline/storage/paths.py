@@ -22,6 +22,8 @@ EXTRAS = {
     "gs": "gs",
     "gcs": "gs",
 }  # protocol: extra of pyproject.toml that serves it
+# Nothing that reads from any server, or through another scheme: a setting may come from a stranger's dataset.
+STORES = frozenset((*EXTRAS, "hf", "abfs", "abfss", "az", "adl", "oci", "memory"))
 
 
 def is_url(text: str) -> bool:
@@ -45,6 +47,9 @@ def resolve_path(text: str | Path) -> Path:
     if not is_url(text):
         return Path(text).expanduser()
     protocol = text.partition("://")[0]
+    if protocol not in STORES:
+        known = ", ".join(f"{name}://" for name in ("s3", "gs", "hf"))
+        raise UsageError(f"{text}: {protocol}:// is no object store: give a folder here, or one of {known}")
     extra = EXTRAS.get(protocol, "s3")
     try:
         from upath import UPath

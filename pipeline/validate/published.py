@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import yaml
 
-from pipeline.dataset.reader import Dataset
+from pipeline.dataset.reader import Dataset, read_config
 from pipeline.dataset.rows import SCHEMA
 from pipeline.dataset.state import State
 from pipeline.errors import UsageError
 from pipeline.storage.files import replacing, write_text
+from pipeline.storage.paths import is_url
 
 RECORDINGS = "recordings"  # folder of the recordings that were embedded
 
@@ -33,14 +34,15 @@ def import_published(fetched: Path, root: Path) -> Dataset:
     Raises UsageError if that is no publication of this pipeline.
     """
     try:
-        content = yaml.safe_load((fetched / "config.yaml").read_text(encoding="utf-8"))
+        content, output = read_config(fetched)
         stats = json.loads((fetched / "stats.json").read_text(encoding="utf-8"))
         content["settings"]["output"]["format"] = "parquet"
-        split, codec = content["settings"]["output"]["split"], stats["codecs"][0]
-    except (OSError, KeyError, TypeError, IndexError, ValueError, yaml.YAMLError) as error:
+        split, codec = output.split, stats["codecs"][0]
+    except (OSError, KeyError, TypeError, IndexError, ValueError) as error:
         raise UsageError(
             f"what is in {fetched} was not published by this pipeline: it needs config.yaml and stats.json"
         ) from error
+    _keep_here(content["settings"]["corpus"])
     write_text(root / "config.yaml", yaml.safe_dump(content, allow_unicode=True))
     for shard, path in enumerate(sorted((fetched / "data").glob(f"{split}-*.parquet"))):
         target = root / "data" / f"{split}-{shard:05d}.parquet"
@@ -50,6 +52,15 @@ def import_published(fetched: Path, root: Path) -> Dataset:
             rejected = stats["rejected"] if shard == 0 else 0
             write_text(state, json.dumps(dataclasses.asdict(_state(shard, path, target, codec, rejected))))
     return Dataset(root)
+
+
+def _keep_here(corpus: dict[str, Any]) -> None:
+    """Take out of a stranger's settings whatever would send requests or read outside of a folder."""
+    for key in ("audio", "text", "cache", "exclude"):
+        value = str(corpus.get(key) or "")
+        if is_url(value) or Path(value).is_absolute() or ".." in Path(value).parts:
+            corpus[key] = None
+    corpus.pop("allow_remote", None)
 
 
 def _inputs(path: Path) -> str:
