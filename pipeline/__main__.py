@@ -20,6 +20,7 @@ VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(
     "status": "how far a dataset is, and with --verify whether it is whole",
     "validate": "a verdict on a dataset, with figures and a page to listen to",
     "annotate": "figures for every row: levels, languages, duplicates, what the codes say",
+    "select": "the rows that meet a condition on those figures, as a dataset",
     "export": "a dataset to the files that a LLASA training program reads",
     "push": "a dataset to the Hugging Face Hub",
     "speak": "texts to speech with a LLASA model",

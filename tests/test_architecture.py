@@ -14,7 +14,7 @@ FLOORS = (  # top to bottom: a file imports from its own room or from lower floo
     {"__init__", "__main__"},
     {"cli"},
     {"ui", "validate"},
-    {"publish", "export"},
+    {"publish", "export", "select"},
     {"build", "segment"},
     {"loader", "llasa", "annotate"},
     {"dataset"},

@@ -57,8 +57,8 @@ def annotate(
     Raises UsageError if an annotator or the recordings are not there, if a file of the dataset is missing or
     damaged, or if another run is at work on it.
 
-    >>> from pipeline.annotate.api import annotate
-    >>> annotate("out/sample", ["codes", "level"])
+    >>> from pipeline import annotate_dataset
+    >>> annotate_dataset("out/sample", ["codes", "level"])
     1
     """
     given = list(annotators)

@@ -70,7 +70,8 @@ def text(dataset: Dataset, stats: Mapping[str, Any], columns: Sequence[str], pla
         meanings=COLUMNS,
         codec_words=CODEC,
         shown=SHOWN,
-        validation=_validation(dataset.root / "report" / "metrics.json"),
+        validation=_read(dataset.root / "report" / "metrics.json"),
+        selection=_read(dataset.root / "selection.json"),
         settings=(text := yaml.safe_dump(given, sort_keys=False, allow_unicode=True)),
         fence="`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0)),
         bars=bars,
@@ -111,14 +112,14 @@ def _template() -> jinja2.Template:
     return environment.get_template("card.md.jinja")
 
 
-def _validation(report: Path) -> Any:
-    """Return what validation wrote; None if it did not. Raises UsageError if that is damaged."""
+def _read(path: Path) -> Any:
+    """Return the JSON that validation or a selection wrote; None without it. Raises UsageError if damaged."""
     try:
-        return json.loads(report.read_bytes())
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise UsageError(f"{report} is damaged: delete it, or validate again") from error
+        raise UsageError(f"{path} is damaged: delete it, or make it again") from error
 
 
 def _codec_licence(codec: Mapping[str, Any]) -> str:

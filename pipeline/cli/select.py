@@ -1,0 +1,69 @@
+"""Choose rows of a dataset by a condition over its rows and annotations, and a budget.
+
+Writes a dataset like any other, or the list of what is left out; without -o and --as-exclude, it only shows.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.select.api import Selection
+
+EPILOG = """\
+examples:
+  python -m pipeline select out/ --where "duration > 2 AND code_run < 40" --preview
+  python -m pipeline select out/ --where "snr > 20" --hours 100 --balance speaker -o chosen/
+  python -m pipeline select out/ --where "text_language = 'ja'" --as-exclude others.jsonl
+"""
+SHOWN = 60  # characters of a text
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the dataset, the condition, the budget and where it goes."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description, parser.epilog = __doc__, EPILOG
+    parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
+    parser.add_argument(
+        "--where", default="true", metavar="SQL", help="condition that rows must meet [all do]"
+    )
+    budget = parser.add_argument_group("budget")
+    budget.add_argument("--hours", type=float, metavar="H", help="hours to take at most")
+    budget.add_argument("--rows", type=int, metavar="N", help="rows to take at most")
+    budget.add_argument("--balance", metavar="COLUMN", help="take turns between its values, such as speaker")
+    budget.add_argument("--each", type=float, metavar="H", help="hours of each value of --balance at most")
+    budget.add_argument("--seed", type=int, default=0, help="draws another order to take rows in [0]")
+    goes = parser.add_argument_group("result")
+    goes.add_argument("-o", "--output", metavar="DIR", help="folder of the dataset to write")
+    goes.add_argument(
+        "--as-exclude", metavar="FILE", help="ids of the other rows, for create_dataset.py --exclude"
+    )
+    goes.add_argument(
+        "--preview", action="store_true", help="write nothing; show examples of what is kept and not"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Choose, write if asked to, and say what was kept."""
+    from pipeline.select.api import select
+
+    options = {
+        name: value for name, value in vars(arguments).items() if name not in ("verb", "run", "preview")
+    }
+    if arguments.preview:
+        options |= {"output": None, "as_exclude": None}
+    selection = select(**options)
+    _tell(selection, examples=arguments.preview)
+    if arguments.output is not None and not arguments.preview:
+        print(f"{arguments.output}: {'written' if selection.made else 'made before: nothing to do'}")
+    return 0
+
+
+def _tell(selection: Selection, *, examples: bool) -> None:
+    print(f"kept: {selection.rows:,} of {selection.total:,} rows, {selection.hours:,.2f} hours")
+    for reason, count in selection.left_out.items():
+        print(f"left out: {count:,} by {reason}")
+    for reason, rows in selection.examples.items() if examples else ():
+        for name, text in rows:
+            print(f"  {reason}: {name}: {text if len(text) <= SHOWN else text[: SHOWN - 1] + '…'}")

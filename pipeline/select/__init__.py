@@ -1,0 +1,1 @@
+"""Chooses rows of a dataset by a condition and a budget."""
