@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline.__main__ import run_command
 from pipeline.cli.speak import add_model_arguments, open_from
 from pipeline.errors import MissingPackage
+from pipeline.ui.private_files import private_files
 
 if TYPE_CHECKING:
     from pipeline.llasa.speaking import Speaker
@@ -52,16 +53,17 @@ def open_warm(arguments: argparse.Namespace) -> Speaker:
 def run(arguments: argparse.Namespace) -> int:
     """Serve the page until interrupted."""
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    try:
-        import gradio  # noqa: F401
-    except ImportError as error:
-        raise MissingPackage("gradio", "tts", "the web page") from error
-    from pipeline.ui import page
-    from pipeline.ui.studio import Studio
+    with private_files():
+        try:
+            import gradio  # noqa: F401
+        except ImportError as error:
+            raise MissingPackage("gradio", "tts", "the web page") from error
+        from pipeline.ui import page
+        from pipeline.ui.studio import Studio
 
-    studio = Studio(lambda: open_warm(arguments), arguments.model or "sample")
-    built = page.build(studio, dataset=arguments.dataset, mode=arguments.normalise)
-    page.serve(built, host=arguments.host, port=arguments.port, share=arguments.share)
+        studio = Studio(lambda: open_warm(arguments), arguments.model or "sample")
+        built = page.build(studio, dataset=arguments.dataset, mode=arguments.normalise)
+        page.serve(built, host=arguments.host, port=arguments.port, share=arguments.share)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
+import json
 import os
 import subprocess
 import sys
@@ -30,6 +31,7 @@ ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}  # the browser needs the other co
 CODEC = ("--codec", "data/sample/codec-random")
 CODES = 25
 HOP, RATE = 320, 16_000
+TAG = "<script>document.title='owned'<script><img src=x onerror=\"document.title='owned'\">"
 
 pytestmark = pytest.mark.skipif(not chromium_is_here(), reason="needs chromium and chromium-driver")
 
@@ -44,7 +46,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "broken.wav").write_bytes(b"no audio at all")
     texts = folder / "texts.txt"
     texts.write_text(
-        "one:First words\ntwo:こんにちは\nthree:Third words\nbroken:Lost words\n", encoding="utf-8"
+        f"one:First words\ntwo:こんにちは\nthree:Third {TAG}\nbroken:Lost words\n{TAG}:No file\n",
+        encoding="utf-8",
     )
     made = folder / "out"
     command = [sys.executable, "create_dataset.py", folder, texts, "-o", made, "--num-workers", "0", *CODEC]
@@ -204,6 +207,77 @@ def test_two_users_at_once_are_both_served(english: Page, japanese: Page) -> Non
         speak(page, "At once.", 60)
     english.wait_status("60 codes")
     japanese.wait_status("60コード")
+
+
+def test_texts_and_ids_of_a_dataset_are_shown_as_text(english: Page) -> None:
+    english.tab(3)
+    english.until(lambda: "<script>" in english.text("#rows"))
+    assert "<script>" in english.text("#rejected")
+    ready(english, "✅ Ready")
+    speak(english, TAG)
+    english.wait_status("codes")
+    english.open("batch")
+    english.type("lines", TAG)
+    english.click("#generate_lines")
+    english.until(lambda: "<script>" in english.text("#results"))
+    assert english.browser.title == "LLASA"
+
+
+def test_a_program_gets_no_file_that_it_names_and_no_text_longer_than_the_page_allows(address: str) -> None:
+    clip = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    usual = ["", None, 0.8, 1.0, 50, 1.1, CODES, "1"]
+    for said, data in (
+        ("passwd", ["Hello.", clip, *usual]),
+        ("at most 4,000", ["x" * 5_000, None, *usual]),
+        ("is not a whole number", ["Hello.", None, *usual[:-1], "9" * 5_000]),
+    ):
+        events = called(address, "speak", data)
+        assert "process_completed" in events
+        assert '"success":false' in events.replace(" ", "")
+        assert said in events or said == "passwd"
+        assert "root:" not in events
+
+
+def called(address: str, function: str, data: list[object]) -> str:
+    """What a program gets that joins the queue for a function, as the browser does."""
+    with urllib.request.urlopen(f"{address}/config") as answer:
+        functions = json.load(answer)["dependencies"]
+    number = next(one["id"] for one in functions if one["api_name"] == function)
+    body = json.dumps({"data": data, "fn_index": number, "session_hash": "program"}).encode()
+    headers = {"Content-Type": "application/json"}
+    joined = urllib.request.Request(f"{address}/gradio_api/queue/join", body, headers)
+    with urllib.request.urlopen(joined):
+        pass
+    with urllib.request.urlopen(f"{address}/gradio_api/queue/data?session_hash=program") as events:
+        return events.read().decode()
+
+
+def test_the_page_leaves_nothing_and_lets_nobody_else_read_what_it_keeps(tmp_path: Path) -> None:
+    command = [sys.executable, "-u", "gradio_tts_ui.py", "data/sample/llasa-random", *CODEC]
+    environment = {**ALONE, "TMPDIR": str(tmp_path)}
+    server = subprocess.Popen(
+        [*command, "--port", str(free_port())],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert server.stdout is not None
+    with server.stdout:
+        address = next(line for line in server.stdout if "http://" in line).split()[-1]
+        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n1\r\n--x--\r\n'
+        headers = {"Content-Type": "multipart/form-data; boundary=x"}
+        request = urllib.request.Request(f"{address}/gradio_api/upload", body, headers)
+        with urllib.request.urlopen(request) as answer:
+            (uploaded,) = map(Path, json.load(answer))
+        assert uploaded.is_relative_to(tmp_path)
+        kept = [path for path in tmp_path.rglob("*") if path.is_file() or path.is_dir()]
+        assert uploaded in kept
+        assert [path for path in kept if path.stat().st_mode & 0o077] == []
+        server.terminate()
+        server.wait(60)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "pyproject.toml"), "../../etc/passwd"])

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import string
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
+import soundfile
 
 from pipeline.errors import PipelineError, UsageError
-from pipeline.ui import words
+from pipeline.ui import speak_tab, uploads, words
 from pipeline.ui.pictures import spectrogram
 from pipeline.ui.studio import Studio
+
+ENGLISH: Any = SimpleNamespace(headers={"accept-language": "en"}, session_hash="me")
 
 
 def test_a_tone_is_a_bright_line_at_its_height() -> None:
@@ -37,14 +47,35 @@ def test_every_sentence_has_the_same_values_in_both_languages() -> None:
         assert fields[0] == fields[1]
 
 
-def test_a_studio_loads_in_the_background_and_hands_out_its_speaker() -> None:
+def test_a_studio_loads_in_the_background_and_works_with_its_speaker() -> None:
     go = threading.Event()
     made = object()
     studio = Studio(lambda: (go.wait(10), made)[1], "model")  # type: ignore[arg-type, return-value]
     assert studio.loading
+    work = studio.submit(lambda speaker: speaker)
     go.set()
-    assert studio.speaker() is made
+    assert work.result(10) is made
     assert not studio.loading
+
+
+def test_loading_and_every_work_of_the_page_run_in_one_thread_whoever_asks() -> None:
+    studio = Studio(threading.get_ident, "model")  # type: ignore[arg-type]
+
+    def visit(_: int) -> tuple[object, int]:
+        return studio.submit(lambda loaded_in: (loaded_in, threading.get_ident())).result(10)
+
+    with ThreadPoolExecutor(4) as visitors:
+        ((loaded_in, used_in),) = set(visitors.map(visit, range(8)))
+    assert used_in == loaded_in
+    assert used_in != threading.get_ident()
+
+
+def test_work_that_fails_fails_for_whoever_asked_and_the_next_goes_on() -> None:
+    studio = Studio(object, "x")  # type: ignore[arg-type]
+    failing, next_one = studio.submit(lambda _: 1 / 0), studio.submit(lambda _: 7)
+    with pytest.raises(ZeroDivisionError):
+        failing.result(10)
+    assert next_one.result(10) == 7
 
 
 def test_a_model_that_cannot_be_had_is_the_studios_error() -> None:
@@ -53,8 +84,62 @@ def test_a_model_that_cannot_be_had_is_the_studios_error() -> None:
 
     studio = Studio(fail, "x")  # type: ignore[arg-type]
     with pytest.raises(PipelineError, match="there is no model folder x"):
-        studio.speaker()
+        studio.submit(lambda speaker: speaker).result(10)
     assert studio.error == "there is no model folder x"
+
+
+def test_an_upload_is_read_in_another_process_and_one_that_crashes_it_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = tmp_path / "clip.wav"
+    soundfile.write(clip, np.sin(np.arange(8_000) / 20).astype(np.float32), 8_000)
+    assert len(uploads.read_upload(clip, 16_000, 2.0)) == 16_000
+    with pytest.raises(UsageError, match=r"the recording clip.wav cannot be used: it lasts 1.00 s"):
+        uploads.read_upload(clip, 16_000, 0.5)
+    monkeypatch.setattr(uploads, "_read", crash)
+    with pytest.raises(UsageError, match=r"the recording clip.wav cannot be used: it crashes its decoder"):
+        uploads.read_upload(clip, 16_000, 2.0)
+
+
+def crash(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+@pytest.mark.parametrize("seed", ["9" * 5_000, "-1", "1.5", "９９９９９９９９９９９", "x"])
+def test_a_seed_that_is_none_is_one_sentence(seed: str) -> None:
+    with pytest.raises(UsageError, match="is not a whole number") as said:
+        speak_tab._sampling(ENGLISH, 0.8, 1.0, 50, 1.1, 100, seed)
+    assert len(str(said.value)) < 120
+
+
+@pytest.mark.parametrize("value", [None, "many", float("inf"), float("nan"), [1]])
+def test_sampling_that_is_no_number_is_one_sentence(value: Any) -> None:
+    with pytest.raises(UsageError, match=r"must be from|are no numbers"):
+        speak_tab._sampling(ENGLISH, value, 1.0, 50, 1.1, 100, "")
+    with pytest.raises(UsageError, match=r"must be from|are no numbers"):
+        speak_tab._sampling(ENGLISH, 0.8, 1.0, value, 1.1, 100, "")
+
+
+def test_no_visitor_gets_more_codes_than_the_page_offers() -> None:
+    assert speak_tab._sampling(ENGLISH, 0.8, 1.0, 50, 1.1, 65_000, "7").max_codes == 2000
+
+
+def test_texts_are_bounded_for_whoever_asks_by_whatever_way() -> None:
+    asked: list[object] = []
+    studio = SimpleNamespace(loading=False, begin=lambda _: lambda: False, submit=asked.append)
+    tab = speak_tab.SpeakTab.__new__(speak_tab.SpeakTab)
+    tab.studio, tab.mode = studio, "off"  # type: ignore[assignment]
+    settings = (0.8, 1.0, 50, 1.1, 100, "")
+    for call in (
+        tab.speak(ENGLISH, "x" * 4_001, None, "", None, *settings),
+        tab.speak(ENGLISH, "x", None, "x" * 4_001, None, *settings),
+        tab.speak_lines(ENGLISH, "x" * 4_001, None, "", None, *settings),
+        tab.speak_lines(ENGLISH, "x" * 300_000, None, "", None, *settings),
+        tab.speak_lines(ENGLISH, "x\n" * 65, None, "", None, *settings),
+    ):
+        with pytest.raises(gr.Error, match="at most"):
+            next(call)
+    assert not asked
 
 
 def test_stopping_is_a_sessions_own_and_forgotten_at_the_next_start() -> None:

@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 import torch
 
 from pipeline.errors import UsageError
-from pipeline.llasa.voices import read_clip
+from pipeline.llasa.speaking import Speaker
 from pipeline.ui import words
 from pipeline.ui.callbacks import MODEL, listed, players, show_user_errors, sound
 from pipeline.ui.studio import Studio
+from pipeline.ui.uploads import read_upload
 
 MOST_SECONDS = 40.0
 
@@ -45,17 +47,15 @@ class CodecTab:
             raise UsageError(words.translate(request, "no_clip"))
         if self.studio.loading:
             raise UsageError(words.translate(request, "not_ready"))
-        speaker = self.studio.speaker()
-        waveform = read_clip(Path(clip), speaker.codec.sample_rate, MOST_SECONDS)
-        started = time.perf_counter()
-        codes = speaker.codec.encode(waveform[None], torch.tensor([len(waveform)]))[0]
-        decoded = speaker.decode(codes)
-        status = words.translate(
-            request,
-            "round_trip",
-            total=time.perf_counter() - started,
-            codes=len(codes),
-            seconds=len(waveform) / speaker.codec.sample_rate,
-        )
-        before = sound(waveform.numpy(), speaker.codec.sample_rate)
-        return status, before, sound(decoded, speaker.sample_rate), listed(codes)
+        rate = self.studio.submit(lambda speaker: speaker.codec.sample_rate).result()
+        waveform = read_upload(Path(clip), rate, MOST_SECONDS)
+
+        def there_and_back(speaker: Speaker) -> tuple[np.ndarray, np.ndarray, int, float]:
+            started = time.perf_counter()
+            codes = speaker.codec.encode(waveform[None], torch.tensor([len(waveform)]))[0]
+            return codes, speaker.decode(codes), speaker.sample_rate, time.perf_counter() - started
+
+        codes, decoded, own_rate, total = self.studio.submit(there_and_back).result()
+        seconds = len(waveform) / rate
+        status = words.translate(request, "round_trip", total=total, codes=len(codes), seconds=seconds)
+        return status, sound(waveform.numpy(), rate), sound(decoded, own_rate), listed(codes)

@@ -19,6 +19,7 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
+from pipeline.llasa.speaking import Speaker
 from pipeline.llasa.voices import Voice, check_codec, find_row
 from pipeline.ui import words
 from pipeline.ui.callbacks import MODEL, listed, players, show_user_errors, sound
@@ -28,6 +29,7 @@ from pipeline.ui.studio import Studio
 SHOWN = 50  # rows, and rejections
 MOST_SECONDS = 60.0  # of a source that are sent
 DEADLINE = 30.0
+MOST_QUERY = 200  # characters
 
 
 class DatasetTab:
@@ -70,7 +72,7 @@ class DatasetTab:
     @show_user_errors
     def search(self, query: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Return the first rows, and the first rejections, that hold the words."""
-        needle = (query or "").strip().lower()
+        needle = (query or "")[:MOST_QUERY].strip().lower()
         rows = list(islice(self._matches(needle), SHOWN))
         rejections = (
             [one["id"], one["reason"], one["detail"]]
@@ -89,16 +91,19 @@ class DatasetTab:
         """Return source and decoded sound, codes, and the voice of the row that was chosen."""
         if self.studio.loading:
             raise UsageError(words.translate(request, "not_ready"))
-        speaker = self.studio.speaker()
         row = find_row(self.dataset, str(event.row_value[0]))
         codes = np.asarray(row["code"], dtype=np.uint16)
-        check_codec(self.dataset, speaker.codec)
+
+        def decode_row(speaker: Speaker) -> tuple[int, np.ndarray]:
+            check_codec(self.dataset, speaker.codec)
+            return sound(speaker.decode(codes), speaker.sample_rate)
+
+        decoded = self.studio.submit(decode_row).result()
         try:
             source = sound(*self._read(row["audio"]))
         except (PipelineError, AudioError, OSError) as error:
             gr.Warning(words.translate(request, "no_source", error=getattr(error, "detail", str(error))))
             source = None
-        decoded = sound(speaker.decode(codes), speaker.sample_rate)
         return source, decoded, listed(codes), Voice(row["text"], codes)
 
     @show_user_errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -82,5 +83,5 @@ def _state(studio: Studio, request: gr.Request) -> str:
     if studio.loading:
         return words.translate(request, "loading")
     if studio.error is not None:
-        return words.translate(request, "failed", error=studio.error)
-    return words.translate(request, "ready", model=studio.model, seconds=studio.seconds)
+        return words.translate(request, "failed", error=escape(studio.error))
+    return words.translate(request, "ready", model=escape(studio.model), seconds=studio.seconds)

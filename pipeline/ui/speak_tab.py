@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import zipfile
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,18 @@ import numpy as np
 from pipeline.errors import UsageError
 from pipeline.llasa.normalise import normalise
 from pipeline.llasa.sampling import Sampling
-from pipeline.llasa.speaking import Speaker, Speech
+from pipeline.llasa.speaking import LONGEST_REFERENCE, Speech
 from pipeline.llasa.voices import Voice
 from pipeline.ui import words
 from pipeline.ui.callbacks import MODEL, listed, show_user_errors, sound
 from pipeline.ui.pictures import spectrogram
 from pipeline.ui.studio import Studio
+from pipeline.ui.uploads import read_upload
 
 MOST_CHARACTERS = 4000  # of a text
 MOST_LINES = 64
+MOST_CODES = 2000  # of a sentence: 40 s
+SEED_DIGITS = 10
 BETWEEN_LOOKS = 0.3  # seconds between two looks at how far it is
 
 
@@ -69,7 +72,9 @@ class SpeakTab:
                 gr.Slider(0.05, 1, usual.top_p, step=0.05, label=i18n("top_p")),
                 gr.Slider(0, 500, usual.top_k, step=1, label=i18n("top_k")),
                 gr.Slider(1, 2, usual.repetition_penalty, step=0.05, label=i18n("penalty")),
-                gr.Slider(25, 2000, usual.max_codes, step=25, label=i18n("max_codes"), elem_id="max_codes"),
+                gr.Slider(
+                    25, MOST_CODES, usual.max_codes, step=25, label=i18n("max_codes"), elem_id="max_codes"
+                ),
                 gr.Textbox("", label=i18n("seed"), elem_id="seed"),
             ]
 
@@ -95,7 +100,7 @@ class SpeakTab:
     def _connect(self) -> None:
         voice = [self.reference, self.transcript, self.row_voice]
         self.text.change(
-            lambda text: normalise(text, self.mode),
+            lambda text: normalise(text[:MOST_CHARACTERS], self.mode),
             self.text,
             self.normalised,
             queue=False,
@@ -130,6 +135,7 @@ class SpeakTab:
     @show_user_errors
     def speak_lines(self, request: gr.Request, lines: str, *rest: Any) -> Iterator[tuple[Any, ...]]:
         """Yield status, table of results and a zip of the sound of each line."""
+        _check_length(request, lines, MOST_LINES * MOST_CHARACTERS)
         texts = [line.strip() for line in lines.splitlines() if line.strip()]
         if len(texts) > MOST_LINES:
             raise UsageError(words.translate(request, "too_many", count=len(texts), most=MOST_LINES))
@@ -147,10 +153,11 @@ class SpeakTab:
         """
         if self.studio.loading:
             raise UsageError(words.translate(request, "not_ready"))
-        speaker = self.studio.speaker()
         session = str(request.session_hash)
         stopped = self.studio.begin(session)
         reference, transcript, row_voice, *sampling = rest
+        for text in (*texts, transcript or ""):
+            _check_length(request, text, MOST_CHARACTERS)
         now = (0, 0)
 
         def progress(done: int, codes: int) -> bool:
@@ -159,26 +166,25 @@ class SpeakTab:
             return not stopped()
 
         settings = _sampling(request, *sampling)
-        voice = self._voice(speaker, reference, transcript, row_voice)
-        with ThreadPoolExecutor(1) as pool:
-            work = pool.submit(
-                speaker.speak, texts, sampling=settings, voice=voice, mode=self.mode, progress=progress
+        voice = row_voice if reference is None else self._voice(Path(reference), transcript)
+        work = self.studio.submit(
+            lambda speaker: speaker.speak(
+                texts, sampling=settings, voice=voice, mode=self.mode, progress=progress
             )
-            try:
-                while not wait([work], BETWEEN_LOOKS).done:
-                    status = words.translate(request, "working", done=now[0], codes=now[1])
-                    yield (status, *[gr.skip()] * others)
-            except GeneratorExit:
-                self.studio.stop(session)
-                raise
-            return work.result(), stopped()
+        )
+        try:
+            while not wait([work], BETWEEN_LOOKS).done:
+                status = words.translate(request, "working", done=now[0], codes=now[1])
+                yield (status, *[gr.skip()] * others)
+        except GeneratorExit:
+            self.studio.stop(session)
+            raise
+        return work.result(), stopped()
 
-    def _voice(
-        self, speaker: Speaker, reference: str | None, transcript: str, row_voice: Voice | None
-    ) -> Voice | None:
-        if reference is None:
-            return row_voice
-        return speaker.voice_of_clip(Path(reference), transcript, self.mode)
+    def _voice(self, reference: Path, transcript: str) -> Voice:
+        rate = self.studio.submit(lambda speaker: speaker.codec.sample_rate).result()
+        waveform = read_upload(reference, rate, LONGEST_REFERENCE)
+        return self.studio.submit(lambda speaker: speaker.voice_of(waveform, transcript, self.mode)).result()
 
     def _stop(self, request: gr.Request) -> None:
         self.studio.stop(str(request.session_hash))
@@ -214,10 +220,20 @@ def _sampling(
     max_codes: float,
     seed: str,
 ) -> Sampling:
-    if seed.strip() and not seed.strip().isdecimal():
-        raise UsageError(words.translate(request, "bad_seed", seed=seed.strip()))
-    drawn = int(seed) if seed.strip() else None
-    return Sampling(temperature, top_p, int(top_k), penalty, int(max_codes), drawn)
+    seed = seed.strip()
+    if seed and not (seed.isdecimal() and len(seed) <= SEED_DIGITS):
+        raise UsageError(words.translate(request, "bad_seed", seed=seed[:40]))
+    try:
+        codes = min(int(max_codes), MOST_CODES)
+        return Sampling(temperature, top_p, int(top_k), penalty, codes, int(seed) if seed else None)
+    except (TypeError, ValueError, OverflowError) as error:  # a slider sends none of these, a program may
+        raise UsageError(words.translate(request, "bad_sampling")) from error
+
+
+def _check_length(request: gr.Request, text: str, most: int) -> None:
+    """Raise UsageError for a text that is too long; the browser's own limit binds nobody else."""
+    if len(text) > most:
+        raise UsageError(words.translate(request, "too_long", count=len(text), most=most))
 
 
 def _zipped(spoken: list[Speech]) -> str:

@@ -1,45 +1,54 @@
-"""What stands behind the page: a speaker that loads while the page is already there, and stop requests."""
+"""What stands behind the page: a speaker, loaded and used in one thread while the page is already there."""
 
 from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline.errors import PipelineError
 
 if TYPE_CHECKING:
     from pipeline.llasa.speaking import Speaker
 
+Result = TypeVar("Result")
+
 
 class Studio:
-    """Loads a speaker in a thread of its own."""
+    """Loads, warms up and uses a speaker in one thread that lives as long as the page.
+
+    What `torch.compile` records on CUDA belongs to the thread that recorded it; gradio answers each request
+    in another one.
+    """
 
     def __init__(self, open_speaker: Callable[[], Speaker], model: str) -> None:
         self.model = model
         self.seconds = 0.0
         self.error: str | None = None
         self._speaker: Speaker | None = None
+        self._loaded = threading.Event()
         self._open = open_speaker
+        self._waiting: SimpleQueue[tuple[Callable[[Speaker], Any], Future[Any]]] = SimpleQueue()
         self._stops: set[str] = set()  # sessions whose running request is to stop
-        self._thread = threading.Thread(target=self._load, name="load the model", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._serve, name="the model's thread", daemon=True).start()
 
     @property
     def loading(self) -> bool:
         """Whether there is neither a speaker nor an error yet."""
-        return self._speaker is None and self.error is None
+        return not self._loaded.is_set()
 
-    def speaker(self) -> Speaker:
-        """Return the speaker, waiting until it is loaded.
+    def submit(self, work: Callable[[Speaker], Result]) -> Future[Result]:
+        """Do `work` with the speaker, in its thread, after all that was submitted before.
 
-        Raises PipelineError, which says why there is none.
+        The future raises PipelineError if there is no speaker, and says why.
         """
-        self._thread.join()
-        if self._speaker is None:
-            raise PipelineError(self.error or "the model could not be loaded")
-        return self._speaker
+        future: Future[Result] = Future()
+        self._waiting.put((work, future))
+        return future
 
     def stop(self, session: str) -> None:
         """Ask what a session has running to stop."""
@@ -50,6 +59,17 @@ class Studio:
         self._stops.discard(session)
         return lambda: session in self._stops
 
+    def _serve(self) -> None:
+        self._load()
+        while True:
+            work, future = self._waiting.get()
+            try:
+                if self._speaker is None:
+                    raise PipelineError(self.error or "the model could not be loaded")
+                future.set_result(work(self._speaker))
+            except BaseException as error:
+                future.set_exception(error)
+
     def _load(self) -> None:
         started = time.perf_counter()
         try:
@@ -58,6 +78,6 @@ class Studio:
             self.error = str(error)
         except Exception:
             self.error = "an unexpected error; its traceback is in the terminal"
-            raise  # to the thread's excepthook, which prints it
-        finally:
-            self.seconds = time.perf_counter() - started
+            traceback.print_exc()
+        self.seconds = time.perf_counter() - started
+        self._loaded.set()

@@ -79,7 +79,15 @@ SENTENCES = {
         "✅ Done! ⏱️ {total:.2f} s · {codes:,} codes for {seconds:.2f} s",
         "✅ 完了！ ⏱️ {total:.2f}秒・{seconds:.2f}秒の音声 → {codes:,}コード",
     ),
-    "bad_seed": ("the seed {seed!r} is not a whole number", "シード {seed!r} は整数ではありません"),
+    "bad_seed": (
+        "the seed {seed} is not a whole number from 0 to 4,294,967,295",
+        "シード {seed} は0から4,294,967,295までの整数ではありません",
+    ),
+    "bad_sampling": ("the sampling settings are no numbers", "サンプリング設定が数値ではありません"),
+    "too_long": (
+        "the text has {count:,} characters; at most {most:,} are spoken at once",
+        "テキストは{count:,}文字あります。一度に{most:,}文字までです",
+    ),
     "no_clip": ("choose a clip first", "音声を選んでください"),
     "not_ready": ("the model is still loading", "モデルを読み込み中です"),
     "too_many": ("{count} lines; at most {most} at once", "{count}行あります。一度に{most}行までです"),
