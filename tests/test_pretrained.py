@@ -28,6 +28,7 @@ from pipeline.llasa_format.chat_template import render_ids
 from pipeline.llasa_format.prompt import read_prompt_format
 from pipeline.llasa_format.tokenizer import load_tokenizer
 from pipeline.pretrained.torch_files import check_whisper_file
+from pipeline.recognise.loading import open_recogniser
 
 Damage = Callable[[Path], object]
 SMALL = 400 * 2**20  # bytes that refusing a folder may take at most; loading torch's parts included
@@ -297,9 +298,18 @@ def test_a_recogniser_that_is_none_is_one_sentence_and_does_not_run(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "asr.pt"
     path.write_bytes(content) if isinstance(content, bytes) else whisper_file(path, content)
-    said = refuses(lambda: check_whisper_file(path))
+    said = refuses(lambda: open_recogniser(str(path), "cpu"))
     assert "asr.pt" in said
     assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[]", '{"model_type": "whisper", "encoder_layers": 1000000000}', '{"model_type": ["whisper"]}'],
+)
+def test_a_folder_of_a_recogniser_that_is_none_is_one_sentence(tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    refuses(lambda: open_recogniser(str(tmp_path), "cpu"))
 
 
 def test_a_recogniser_that_is_one_passes(tmp_path: Path) -> None:

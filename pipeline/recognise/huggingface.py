@@ -9,6 +9,9 @@ import numpy as np
 import torch
 from transformers import LogitsProcessor
 
+from pipeline.errors import UsageError
+from pipeline.pretrained.checks import check_folder
+from pipeline.pretrained.folders import find_folder
 from pipeline.recognise.recogniser import BATCH, RATE, Heard, Recogniser, Word, join, unloadable, windows
 from pipeline.runtime import quiet
 
@@ -18,12 +21,17 @@ def open_huggingface(name: str, device: torch.device, half: bool) -> Recogniser:
     from transformers import AutoConfig
 
     dtype = torch.bfloat16 if half and device.type == "cuda" else torch.float32
+    folder = find_folder(name, "recogniser")
+    if folder is not None:
+        check_folder(folder)
     try:
         with quiet():
-            if AutoConfig.from_pretrained(name).model_type == "whisper":
+            if AutoConfig.from_pretrained(name, trust_remote_code=False).model_type == "whisper":
                 return Whisper(name, device, dtype)
             return Pipeline(name, device, dtype)
-    except (OSError, ValueError, KeyError) as error:
+    except UsageError:
+        raise
+    except Exception as error:  # the libraries raise almost any for a damaged or hostile folder
         raise unloadable(name, error) from error
 
 
@@ -115,7 +123,9 @@ class Pipeline:
         self.name = name
         self.language: str | None = None
         open_pipeline: Any = transformers.pipeline
-        self._pipe = open_pipeline("automatic-speech-recognition", model=name, device=device, dtype=dtype)
+        self._pipe = open_pipeline(
+            "automatic-speech-recognition", model=name, device=device, dtype=dtype, trust_remote_code=False
+        )
 
     def transcribe(self, waveforms: Sequence[np.ndarray], language: str | None) -> list[Heard]:
         """See `Recogniser.transcribe`."""

@@ -13,6 +13,7 @@ import torch
 import whisper
 from whisper import timing
 
+from pipeline.pretrained.torch_files import check_whisper_file
 from pipeline.recognise.recogniser import BATCH, RATE, WINDOW, Heard, Word, join, unloadable, windows
 
 MEL_FRAMES = RATE // 100  # samples a frame of Whisper's spectrogram
@@ -24,6 +25,7 @@ class WhisperFile:
     def __init__(self, path: Path, device: torch.device | str | None = None, half: bool = False) -> None:
         """Load `path`. Raises UsageError if it is no such checkpoint."""
         self.name = path.name
+        check_whisper_file(path)
         try:
             self._model: Any = whisper.load_model(str(path), device=device or "cpu")
         except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
