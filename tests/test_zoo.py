@@ -76,7 +76,8 @@ def test_planning_reads_every_animal_s_header_or_gives_a_reason(zoo):
 
 
 def test_a_few_hundred_mutants_of_recordings_become_clips_or_rejections():
-    command = [sys.executable, "tools/fuzz_decoders.py", "--mutants", "300", "--seed", "1"]
+    command = [sys.executable, "tools/fuzz_decoders.py", "--mutants", "300", "--seed", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "300 mutants of seed 1, 0 did what none may" in done.stdout
+    assert "300 mutants of seed 2, 0 did what none may" in done.stdout
+    assert "Traceback" not in done.stderr  # PyAV prints those of its calls into Python

@@ -153,6 +153,7 @@ def _tagged(whole: Callable[..., None], forms: dict[str, bytes]) -> None:
     picture = b"ID3\x04\0\0\0\x01\x00\x00" + bytes(1 << 14)
     whole("picture-before.mp3", picture + forms["a.mp3"])
     whole("tag-after.mp3", forms["a.mp3"] + b"TAG" + bytes(125))
+    whole("sync-after.mp3", forms["a.mp3"] + b"\xff")
     whole("tag-after.wav", forms["s16.wav"] + b"TAG" + bytes(125))
     whole("list-after.wav", forms["s16.wav"] + b"LIST\x04\0\0\0INFO")
     whole("zeros-after.wav", forms["s16.wav"] + bytes(100_000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from io import SEEK_SET
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
@@ -36,7 +37,9 @@ class AvDecoder:
         self._container: Any
         self._stream: Any
         try:
-            self._container = av.open(file, format=format_name, options=options, metadata_errors="replace")
+            self._container = av.open(
+                _Seekable(file), format=format_name, options=options, metadata_errors="replace"
+            )
         except (av.error.FFmpegError, ValueError) as error:
             raise AudioError(Reason.NOT_AUDIO, "no decoder recognises it") from error
         if not self._container.streams.audio:
@@ -159,6 +162,19 @@ class AvDecoder:
             raise AudioError(Reason.DECODE_FAILED, "it cannot be searched: its frames have no time stamps")
         stamp: int = round(frame.pts * frame.time_base * self.rate)
         return stamp
+
+
+class _Seekable:
+    """A file that answers a seek to nowhere with -1: PyAV prints the traceback of an exception."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.tell, self._seek = file.read, file.tell, file.seek
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        try:
+            return self._seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
 
 
 def _mono_frame(frame: Any) -> np.ndarray:

@@ -44,11 +44,10 @@ def count_frames(content: bytes) -> int:
             return frames
         header, length = content[position : position + 3], _length(content[position : position + 3])
         following = content[position + length : position + length + 3]
-        in_stream = header in lengths or not lengths or _kind(header) == _kind(next(iter(lengths)))
-        if length and in_stream and (not following or _length(following) or following[:2] in (b"ID", b"TA")):
+        in_stream = length and (not lengths or _kind(header) == _kind(next(iter(lengths))))
+        if in_stream and (not following or _length(following) or following[:2] in (b"ID", b"TA")):
             lengths[header] = length
         else:
-            lengths.pop(header, None)
             position += 1
 
 

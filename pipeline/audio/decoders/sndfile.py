@@ -28,17 +28,18 @@ class SoundFileDecoder:
         # libsndfile reads a descriptor by itself; other files go through calls into Python.
         handle = file.fileno() if isinstance(file, FileIO) else file
         self._file = soundfile.SoundFile(handle, closefd=False)
+        self._form: str = self._file.format
         self.rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self._frames: int = self._file.frames
         self.frames: int | None = self._frames
-        if self._file.format in LENGTHLESS:
-            detail = f"{self._file.format} states no length, so part of it may be missing: convert it to WAV"
+        if self._form in LENGTHLESS:
+            detail = f"{self._form} states no length, so part of it may be missing: convert it to WAV"
             raise AudioError(Reason.DECODE_FAILED, detail)
 
     def states_length(self) -> bool:
         """Return whether `frames` is stated: reading stops there, but it may be a guess, or unknown."""
-        if self._file.format == "MP3":
+        if self._form == "MP3":
             return mpeg.stated_frames(self._read_at) is not None
         return self._frames < 1 << 62
 
@@ -47,11 +48,11 @@ class SoundFileDecoder:
 
         Only forms are counted whose headers libsndfile believes though more audio follows. Raises AudioError.
         """
-        if self._file.format == "FLAC":
+        if self._form == "FLAC":
             return flac.samples(self._read_at, self._size, self._frames) or 0
-        if self._file.format == "OGG":
+        if self._form == "OGG":
             return sum(part.least(self.rate) for part in ogg.count(self._read_at(0, self._size)) or [])
-        stated = mpeg.stated_frames(self._read_at) if self._file.format == "MP3" else None
+        stated = mpeg.stated_frames(self._read_at) if self._form == "MP3" else None
         if stated is None:
             return 0
         counted = mpeg.count_frames(self._read_at(0, self._size))
@@ -83,7 +84,7 @@ class SoundFileDecoder:
             detail = f"decoding stops at {position / self.rate:.2f} s: {error.error_string.rstrip('.')}"
             raise AudioError(Reason.DECODE_FAILED, detail) from error
         # an encoder's padding makes the last frame of an MP3 uncertain
-        if last - position > (mpeg.samples_per_frame(self.rate) if self._file.format == "MP3" else 0):
+        if last - position > (mpeg.samples_per_frame(self.rate) if self._form == "MP3" else 0):
             detail = (
                 f"it ends at {position / self.rate:.2f} s, and its header states {frames / self.rate:.2f} s"
             )
