@@ -201,7 +201,7 @@ TIMED = [
         "offsets of 401 digits",
         "a.json",
         json.dumps([{"text": "x", "offsets": {"from": 0, "to": int(HUGE)}}]),
-        "recognised",
+        [BAD],
     ),
     Case("segments that are numbers", "a.json", '{"segments": [1]}', [BAD], {"transcripts": "segments"}),
     Case(

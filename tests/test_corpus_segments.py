@@ -124,5 +124,5 @@ def test_what_cannot_be_read_is_rejected_with_its_place(tmp_path, name, content)
 
 def test_a_folder_without_such_transcripts_is_told_so(tmp_path):
     build(tmp_path, audio("one.wav"))
-    with pytest.raises(UsageError, match=r"no \.json, \.srt, \.vtt beside a recording"):
+    with pytest.raises(UsageError, match=r"no \.json, \.srt, \.vtt.* beside a recording"):
         Read(tmp_path, transcripts="segments")

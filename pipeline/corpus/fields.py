@@ -44,6 +44,11 @@ class Fields:
     duration: str | None
 
     @classmethod
+    def of(cls, text: str, audio: str, **named: str | None) -> Fields:
+        """Return fields of which those that are not named are missing."""
+        return cls(**{each.name: None for each in fields(cls)} | {"text": text, "audio": audio, **named})
+
+    @classmethod
     def choose(cls, names: Iterable[str], settings: CorpusSettings) -> Fields:
         """Choose names by the settings, else the usual ones in upper or lower case."""
         exact = {name: name for name in names if isinstance(name, str)}

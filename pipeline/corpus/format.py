@@ -19,11 +19,15 @@ from pipeline.errors import UsageError
 from pipeline.runtime import find_file
 from pipeline.storage.paths import is_url, resolve_path, store_errors
 
-USUAL_FILES = tuple(  # transcripts looked for in the audio folder where no text is given
-    f"{name}.{ending}"
-    for name in ("metadata", "transcripts", "transcript", "manifest")
-    for ending in ("csv", "tsv", "jsonl", "json", "txt")
+USUAL_FILES = (  # transcripts looked for in the audio folder where no text is given
+    *(
+        f"{name}.{ending}"
+        for name in ("metadata", "transcripts", "transcript", "manifest")
+        for ending in ("csv", "tsv", "jsonl", "json", "txt")
+    ),
+    "validated.tsv",  # Common Voice
 )
+TABLES = (".csv", ".tsv", ".jsonl", ".list")  # one such file in the audio folder is taken whatever its name
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,9 @@ class CorpusProbe:
         if self.folder is None or not self.take_usual:
             return None
         usual = [self.folder / name for name in USUAL_FILES]
-        return next((path for path in usual if path.is_file()), None)
+        found = [path for path in usual if path.is_file()]
+        tables = [] if found else [name for name in scan(self.folder, TABLES) if "/" not in name]
+        return found[0] if found else self.folder / tables[0] if len(tables) == 1 else None
 
     @property
     def text_file(self) -> Path | None:
@@ -68,8 +74,13 @@ class CorpusProbe:
     def head(self, path: Path) -> list[str]:
         """Return the first lines of a transcript file, for recognition."""
         if path not in self._heads:
+            self._heads.clear()  # of a corpus with a file in each folder one is looked at after the other
             self._heads[path] = lines.head(path, self.settings)
         return self._heads[path]
+
+    def beginning(self, path: Path) -> str:
+        """Return the first 64 KiB of a transcript file."""
+        return lines.beginning(path)
 
     @cached_property
     def index(self) -> AudioIndex:
@@ -164,6 +175,14 @@ class FileFormat:
                 f"--transcripts {self.name} reads one transcript file, and {where}; name the file"
             )
         return given.corpus(self.name, lambda: self.entries(path, given))
+
+
+def says_columns(settings: CorpusSettings) -> bool:
+    """Return whether settings of columns were given, which are then how a file of columns is read."""
+    usual = CorpusSettings()
+    return any(
+        getattr(settings, key) != getattr(usual, key) for key in ("split_word", "file_index", "text_index")
+    )
 
 
 def _here_or_shipped(name: str) -> str:

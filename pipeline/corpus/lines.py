@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import encodings
@@ -116,6 +116,34 @@ def open_text(path: Path) -> BinaryIO:
         return io.BufferedReader(cast(io.RawIOBase, opened)) if is_remote(path) else opened
     packed = io.BytesIO(path.read_bytes()) if is_remote(path) else path
     return cast(BinaryIO, gzip.open(packed))
+
+
+def read_items(path: Path, prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield the items of a JSON file below `prefix`, as ijson names it, each with its place, `file:item N`.
+
+    The file is never in memory whole. Where it cannot be read on, a Malformed is the last item.
+    """
+    import ijson
+
+    number = 0
+    with _as_usage(path), open_text(path) as file:
+        if file.read(3) != codecs.BOM_UTF8:
+            file.seek(0)
+        try:
+            for number, item in enumerate(ijson.items(file, prefix, use_float=True), start=1):
+                yield f"{path.name}:item {number}", item
+        except (ijson.JSONError, ValueError, OverflowError, RecursionError) as error:
+            where = f"{path.name}:item {number + 1}"
+            yield (
+                where,
+                Malformed(where, f"is where the JSON cannot be read on: {' '.join(str(error).split())}"),
+            )
+
+
+def beginning(path: Path) -> str:
+    """Return the first 64 KiB of a file, whatever their line ends, for recognition."""
+    with _as_usage(path), open_text(path) as file:
+        return file.read(SAMPLE).decode("utf-8-sig", "replace")
 
 
 def head(path: Path, settings: CorpusSettings) -> list[str]:

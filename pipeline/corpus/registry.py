@@ -10,9 +10,12 @@ from pipeline.corpus import encodings
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import (
+    aishell3,
     columns,
     csv,
+    gigaspeech,
     huggingface,
+    json_array,
     jsonl,
     kaldi,
     lhotse,
@@ -21,7 +24,10 @@ from pipeline.corpus.formats import (
     prepared,
     segments,
     sidecar,
+    stm,
     tree,
+    vctk,
+    vits,
     webdataset,
 )
 from pipeline.errors import UsageError
@@ -29,11 +35,14 @@ from pipeline.errors import UsageError
 FORMATS: dict[str, Format] = {  # in the order in which they are tried: the more particular first
     module.FORMAT.name: module.FORMAT
     for module in (
-        *(prepared, parquet, huggingface, webdataset, kaldi, lhotse, segments),
-        *(jsonl, csv, ljspeech, columns, tree, sidecar),
+        *(prepared, parquet, huggingface, webdataset, kaldi, lhotse, vctk, stm, segments),
+        *(jsonl, json_array, gigaspeech, csv, aishell3, ljspeech, vits, columns, tree, sidecar),
     )
 }
-IN_FOLDERS = ("prepared", "kaldi", "tree", "sidecar", "segments")  # forms whose transcripts are not one file
+IN_FOLDERS = (  # forms whose transcripts are not one file
+    *("prepared", "kaldi", "tree", "sidecar", "segments", "stm", "vctk"),
+)
+SHOWN, WIDE = 3, 100  # lines, and characters of each, that the error for an unknown file shows
 CHOICES = ("auto", *FORMATS)  # of --transcripts
 
 
@@ -70,4 +79,7 @@ def _nothing_fits(given: CorpusProbe) -> str:
         return f"no file in {folder} has the ending {ending}; give the folder of the recordings"
     looked = "; ".join(f"{form.name}: {form.known_by}" for form in FORMATS.values())
     where = given.text or folder
-    return f"no transcripts were recognised in {where} (looked for {looked}); choose one with --transcripts"
+    rows = given.head(given.text_file)[:SHOWN] if given.text_file is not None else []
+    begins = f", which begins {' ⏎ '.join(row[:WIDE] for row in rows)!r}," if rows else ""
+    unknown = f"no transcripts were recognised in {where}{begins}"
+    return f"{unknown} (looked for {looked}); choose one with --transcripts"

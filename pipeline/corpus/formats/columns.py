@@ -63,16 +63,14 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
 
 
 def _matches(path: Path, given: CorpusProbe) -> bool:
-    """Return whether some line names audio, or most are split by something else than spaces."""
+    """Return whether some line names audio."""
     head = given.head(path)
     if not head or not given.index.locators or head[0].lstrip()[:1] in MARKUP:
         return False
     near = given.index.near(path.parent)
     separator = separator_of(path, given)
     parted = [columns for line in head if (columns := split_line(line, separator, given.settings))]
-    if any(given.index.find(name, near) for name, _ in parted):
-        return True
-    return separator != SPACES and len(parted) * 2 > len(head)
+    return any(given.index.find(name, near) for name, _ in parted)
 
 
 FORMAT = FileFormat(

@@ -7,7 +7,8 @@ there is part of the text.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
 from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import Fields
-from pipeline.corpus.format import CorpusProbe, FileFormat
+from pipeline.corpus.format import CorpusProbe, FileFormat, says_columns
 from pipeline.errors import UsageError
 
 DELIMITERS = ("\t", ",", ";", "|")
@@ -38,20 +39,59 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """
     header = next(iter(given.head(path)), "")
     delimiter = delimiter_of(header, given.settings)
-    if delimiter is None:
+    known = Known(delimiter, Fields.choose(_names(header, delimiter), given.settings)) if delimiter else None
+    known = known or by_values(path, given)
+    if known is None:
         raise UsageError(
-            f"{path} begins with {header!r}, which names no text and audio columns that are known; "
+            f"{path} begins with {header[:200]!r}, which names no text and audio columns that are known; "
             "set corpus.text_column and corpus.audio_column"
         )
-    names = _names(header, delimiter)
-    fields, near = Fields.choose(names, given.settings), given.index.near(path.parent)
-    for where, row in islice(_rows(path, delimiter, given.settings), 1, None):
+    delimiter, fields, names = known.delimiter, known.fields, _names(header, known.delimiter)
+    near = given.index.near(path.parent)
+    for where, row in islice(_rows(path, delimiter, given.settings), known.has_header, None):
         if isinstance(row, Malformed):
             yield row
         elif len(row) != len(names):
             yield Malformed(where, f"has {len(row)} columns, and the header has {len(names)}")
         else:
             yield fields.entry(dict(zip(names, row, strict=True)), where, near)
+
+
+@dataclass(frozen=True)
+class Known:
+    """How a table is read."""
+
+    delimiter: str
+    fields: Fields
+    has_header: bool = True
+
+
+def by_values(path: Path, given: CorpusProbe) -> Known | None:
+    """Tell the audio and the text of a table by their values, where the header does not.
+
+    The audio is the only column whose values name files, the text the only one of sentences; of a table
+    without a header the first row does so too. None if there is not just one of each.
+    """
+    near = given.index.near(path.parent)
+    for delimiter in DELIMITERS[:3]:
+        rows = [row for line in given.head(path) if (row := _names(line, delimiter))]
+        if len(rows) < 2 or len(rows[0]) < 2 or len(set(rows[0])) < len(rows[0]):
+            continue
+        columns = list(zip(*(row for row in rows[1:] if len(row) == len(rows[0])), strict=True))
+        named = [sum(bool(given.index.find(value, near)) for value in column) for column in columns]
+        audio = [n for n, count in enumerate(named) if count * 2 > len(columns[n])]
+        texts = [n for n, column in enumerate(columns) if n not in audio and _are_sentences(column)]
+        if len(audio) == len(texts) == 1:
+            header = rows[0]
+            fields = Fields.of(header[texts[0]], header[audio[0]])
+            return Known(delimiter, fields, not given.index.find(header[audio[0]], near))
+    return None
+
+
+def _are_sentences(column: Sequence[str]) -> bool:
+    """Return whether most values are several words, or several characters of a script without spaces."""
+    said = sum(" " in value or (len(value) > 3 and not value[1:].isascii()) for value in column)
+    return said * 2 > len(column) and len(set(column)) * 2 > len(column)
 
 
 def _rows(
@@ -102,7 +142,12 @@ def _names(header: str, delimiter: str) -> list[str]:
 
 
 def _matches(path: Path, given: CorpusProbe) -> bool:
-    return any(delimiter_of(line, given.settings) for line in given.head(path)[:1])
+    header = next(iter(given.head(path)), "")
+    if delimiter_of(header, given.settings) is not None:
+        return True
+    return (
+        not says_columns(given.settings) and bool(given.index.locators) and by_values(path, given) is not None
+    )
 
 
 FORMAT = FileFormat("csv", "CSV or TSV with a header such as path, sentence", _matches, entries)

@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.corpus import lines
 from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.format import CorpusProbe, FileFormat
+from pipeline.corpus.formats.vits import roles_of
 
 
 def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
@@ -28,8 +29,8 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
 
 
 def _matches(path: Path, given: CorpusProbe) -> bool:
-    head = given.head(path)
-    return sum(line.count("|") == 2 for line in head) * 2 > len(head) and bool(given.index.locators)
+    roles = roles_of(path, given)
+    return roles is not None and roles.form == "ljspeech"
 
 
 FORMAT = FileFormat("ljspeech", "lines of id|text|normalised text", _matches, entries)

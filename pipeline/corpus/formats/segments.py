@@ -1,7 +1,7 @@
-"""Long recordings with time-stamped transcripts: `talk.mp3` and `talk.srt`, `.vtt` or `.json` beside it.
+"""Long recordings with time-stamped transcripts: `talk.mp3` and `talk.srt`, `.TextGrid` … beside it.
 
-Each segment or cue is an utterance, decoded by offset. This module pairs the files; `subtitles.py` reads
-them. An id is the recording's path and the times: `talks/one-00001230-00004560`.
+Each segment or cue is an utterance, decoded by offset. This module pairs the files; `subtitles.py` and
+`labels.py` read them. An id is the recording's path and the times: `talks/one-00001230-00004560`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,16 @@ from pipeline.corpus.audio_index import AudioIndex, nfc, scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed, Scope
 from pipeline.corpus.format import CorpusProbe, FolderFormat
+from pipeline.corpus.formats import labels
 from pipeline.corpus.formats.subtitles import cues, has_segments, json_segments
 from pipeline.errors import UsageError
 
-ENDINGS = (".json", ".srt", ".vtt")  # in order of preference: JSON has the finest times
+READERS = {
+    **{".textgrid": labels.text_grid, ".eaf": labels.elan, ".srt": cues, ".vtt": cues},
+    **{".tsv": labels.whisper_tsv, ".txt": labels.audacity},
+}
+ENDINGS = (".json", *READERS)  # in order of preference: JSON has the finest times
+SHOWN = ".json, .srt, .vtt, .tsv, .TextGrid, .eaf or Audacity's .txt"
 LANGUAGE = re.compile(r"\.([a-z]{2,3}(?:-[A-Za-z]{2,4})?)$")  # as video downloaders write: talk.en.vtt
 Pair = tuple[Path, str, str | None]  # transcript, name of the recording, language by the transcript's name
 
@@ -45,7 +51,7 @@ def _segments(path: Path, shown: str, settings: CorpusSettings) -> Iterator[Entr
     if path.suffix.lower() == ".json":
         yield from json_segments(content, shown, settings)
     else:
-        yield from cues(content, shown)
+        yield from READERS[path.suffix.lower()](content, shown)
 
 
 def pairs_of(given: CorpusProbe) -> list[Pair]:
@@ -57,12 +63,18 @@ def pairs_of(given: CorpusProbe) -> list[Pair]:
         return _pair_of_file(given.text_file, index)
     root = given.text_folder
     best: dict[str, tuple[int, Pair]] = {}
+    timed: dict[str, bool] = {}  # by ending, as the first file of a recording's name has it
     for name in [] if root is None else scan(root, ENDINGS):
         assert root is not None
-        stem, ending = name.rsplit(".", 1)
+        stem, _, ending = name.rpartition(".")
+        ending = "." + ending.lower()
         recording, language = _recording(nfc(stem), index)
-        rank = ENDINGS.index("." + ending.lower())
-        if recording and rank < best.get(recording, (len(ENDINGS),))[0]:
+        rank = ENDINGS.index(ending)
+        if not recording or rank >= best.get(recording, (len(ENDINGS),))[0]:
+            continue
+        if ending not in timed:
+            timed[ending] = ending == ".json" or _is_timed(root / name, given.settings)
+        if timed[ending]:
             best[recording] = rank, (root / name, recording, language)
     return [pair for _, (_, pair) in sorted(best.items())]
 
@@ -89,11 +101,16 @@ def _recording(stem: str, index: AudioIndex) -> tuple[str | None, str | None]:
 
 
 def _is_timed(path: Path, settings: CorpusSettings) -> bool:
-    """Return whether a transcript has times; sidecars of single clips may be JSON too."""
-    if path.suffix.lower() != ".json":
+    """Return whether a transcript has times; JSON and texts may also be sidecars of single clips."""
+    ending = path.suffix.lower()
+    if ending not in {".json", ".tsv", ".txt"}:
         return True
     content = lines.read_text(path, "", settings)
-    return isinstance(content, str) and has_segments(content)
+    if isinstance(content, Malformed):
+        return False
+    if ending == ".json":
+        return has_segments(content)
+    return labels.is_audacity(content) if ending == ".txt" else content.startswith(labels.WHISPER_HEADER)
 
 
 def _fits(given: CorpusProbe) -> bool:
@@ -107,13 +124,10 @@ def _open(given: CorpusProbe) -> Corpus:
     pairs = pairs_of(given)
     if not pairs:
         raise UsageError(
-            f"there is no {', '.join(ENDINGS)} beside a recording of its name in "
-            f"{given.text or given.settings.audio}"
+            f"there is no {SHOWN} beside a recording of its name in {given.text or given.settings.audio}"
         )
     root = given.text_folder or pairs[0][0].parent
     return given.corpus("segments", lambda: entries(pairs, root, given.settings))
 
 
-FORMAT = FolderFormat(
-    "segments", f"a time-stamped transcript ({', '.join(ENDINGS)}) of each recording", _fits, _open
-)
+FORMAT = FolderFormat("segments", f"a time-stamped transcript ({SHOWN}) of each recording", _fits, _open)

@@ -19,6 +19,7 @@ from pipeline.corpus.entry import Entry, Malformed, Scope
 from pipeline.corpus.fields import Fields
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
+from pipeline.corpus.formats.labels import is_audacity
 from pipeline.corpus.speakers import speaker_of
 from pipeline.errors import UsageError
 
@@ -51,7 +52,7 @@ def read(path: Path, where: str, name: str, settings: CorpusSettings) -> Entry |
     if path.suffix.lower() == ".json":
         return _of_json(text, f"{where}:1", name, settings)
     parts = [line.strip() for line in text.splitlines() if line.strip()]
-    if path.suffix.lower() == ".lab" and parts and _is_label(parts[0]):
+    if parts and (_is_label(parts[0]) if path.suffix.lower() == ".lab" else is_audacity(parts[0])):
         return Malformed(f"{where}:1", "is a list of labels with times, not a text")
     return Entry(f"{where}:1", name, " ".join(parts), name, speaker_of(name))
 

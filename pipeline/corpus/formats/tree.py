@@ -1,52 +1,98 @@
-"""Transcript files in sub-folders, each beside or above its audio: JSUT, JVS, LibriSpeech.
+"""Transcript files in sub-folders: JSUT, JVS, LibriSpeech, AISHELL, M-AILABS, several of Common Voice.
 
-Their lines are read as `columns.py` does. Names of audio repeat between sub-folders, so an id is the
+Each file is read in the form that it has. Names of audio repeat between sub-folders, so an id is the
 transcript's folder and the name: `jvs001/parallel100/VOICEACTRESS100_001`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.corpus.audio_index import nfc, scan
+from pipeline.corpus.audio_index import AudioIndex, is_absolute, nfc, scan
 from pipeline.corpus.corpus import Corpus
-from pipeline.corpus.entry import Entry, Malformed, Scope
-from pipeline.corpus.format import CorpusProbe, FolderFormat
-from pipeline.corpus.formats import columns
-from pipeline.corpus.speakers import speaker_of
+from pipeline.corpus.entry import Entry, Item, Malformed, Scope
+from pipeline.corpus.format import CorpusProbe, FileFormat, FolderFormat
+from pipeline.corpus.formats import aishell3, columns, csv, jsonl, ljspeech, vits
+from pipeline.corpus.speakers import language_of, speaker_of
 from pipeline.errors import UsageError
 
-ENDINGS = ("transcript_utf8.txt", "transcripts_utf8.txt", ".trans.txt")  # JSUT, JVS, LibriSpeech
+COLUMNS = ("transcript_utf8.txt", "transcripts_utf8.txt", ".trans.txt")  # JSUT, JVS, LibriSpeech
+NAMES = re.compile(
+    r"(?:.*/)?(?:metadata\.(?:csv|tsv|jsonl)|validated\.tsv|content\.txt|aishell_transcript[^/]*\.txt"
+    r"|[^/]*manifest[^/]*\.jsonl?)"
+)
+FORMS: tuple[FileFormat, ...] = tuple(
+    form.FORMAT
+    for form in (jsonl, csv, aishell3, ljspeech, vits, columns)  # in the order they are tried
+)
 
 
-def entries(root: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
+def files(root: Path) -> list[str]:
+    """List the transcript files below `root`."""
+    found = scan(root, (*COLUMNS, ".txt", ".csv", ".tsv", ".jsonl", ".json"))
+    return [name for name in found if name.endswith(COLUMNS) or NAMES.fullmatch(name)]
+
+
+def entries(root: Path, given: CorpusProbe) -> Iterator[Item]:
     """Yield the entries of all files, a file at a time, in the order of their paths."""
-    for path in scan(root, ENDINGS):
+    for path in files(root):
         folder, slash, _ = nfc(path).rpartition("/")
         prefix = folder + slash
-        for entry in columns.entries(root / path, given):
-            where = prefix + entry.where
+        form = form_of(root / path, given)
+        if form is None:
+            yield Malformed(path, "has none of the forms that transcripts in sub-folders have")
+            continue
+        scope = _scope(folder, given.index)
+        for entry in form.entries(root / path, given):
             if isinstance(entry, Malformed):
-                yield replace(entry, where=where)
-                continue
-            speaker = speaker_of(prefix + given.index.without_ending(entry.audio))
-            yield replace(entry, where=where, prefix=prefix, speaker=speaker, near=folder, scope=Scope.BELOW)
+                yield replace(entry, where=prefix + entry.where)
+            elif isinstance(entry, Entry):
+                yield _placed(entry, prefix, folder, scope, given.index)
+
+
+def form_of(path: Path, given: CorpusProbe) -> FileFormat | None:
+    """Return the form of one file."""
+    if path.name.endswith(COLUMNS):
+        return columns.FORMAT
+    return next((form for form in FORMS if form.matches(path, given)), None)
+
+
+def _scope(folder: str, index: AudioIndex) -> Scope:
+    """Return the scope of names in a folder's transcripts: its own audio, where it has some."""
+    has_audio = any(nfc(locator).startswith(folder + "/") for locator in index.locators)
+    return Scope.BELOW if folder and has_audio else Scope.ANYWHERE
+
+
+def _placed(entry: Entry, prefix: str, folder: str, scope: Scope, index: AudioIndex) -> Entry:
+    name = index.without_ending(entry.audio)
+    path = name if is_absolute(name) else prefix + name
+    return replace(
+        entry,
+        where=prefix + entry.where,
+        prefix=prefix,
+        id=None if entry.id is None else prefix + entry.id,
+        speaker=entry.speaker or speaker_of(path),
+        language=entry.language or language_of(f"{index.root.name}/{path}"),
+        near=folder,
+        scope=scope,
+    )
 
 
 def _fits(given: CorpusProbe) -> bool:
-    folder = given.text_folder
-    if given.folder is None or folder is None or not given.index.locators:
+    root = given.text_folder
+    if given.folder is None or root is None or not given.index.locators:
         return False
-    return bool(scan(folder, ENDINGS))
+    return any(form_of(root / path, given) for path in files(root))
 
 
 def _open(given: CorpusProbe) -> Corpus:
     root = given.text_folder
-    if root is None or not scan(root, ENDINGS):
-        raise UsageError(f"there is no {' or '.join(ENDINGS)} below {root or given.text}")
+    if root is None or not files(root):
+        raise UsageError(f"there is no {', '.join(COLUMNS)} or metadata.csv below {root or given.text}")
     return given.corpus("tree", lambda: entries(root, given))
 
 
-FORMAT = FolderFormat("tree", f"{', '.join(ENDINGS)} in sub-folders", _fits, _open)
+FORMAT = FolderFormat("tree", f"{', '.join(COLUMNS)} or metadata.csv in sub-folders", _fits, _open)
