@@ -326,10 +326,11 @@ def test_a_lease_is_renewed_while_its_owner_lives_and_void_some_time_after_it_di
     owner = subprocess.Popen(script, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1])
     assert owner.stdout is not None
     owner.stdout.readline()
+    fs, name = store(lease)
     for _ in range(3):
-        before = lease.read_bytes()
-        while lease.read_bytes() == before:
-            assert is_leased(lease)
+        before = fs.cat_file(name)
+        while fs.cat_file(name) == before:
+            pass
     owner.kill()
     owner.wait()
     owner.stdout.close()
@@ -350,12 +351,10 @@ with leases.leased(paths.resolve_path(sys.argv[1]), wait=False) as held:
 
 
 def test_an_owner_whose_lease_was_taken_writes_nothing_more(tmp_path, bucket, corpus, monkeypatch):
-    monkeypatch.setattr(leases, "SECONDS", 1.0)
-    root = bucket / "out"
-    settings = settings_for(corpus)
+    root = make(bucket / "out", settings_for(corpus))
+    before = stored(root)
+    monkeypatch.setattr(leases, "SECONDS", 4.0)
     with claimed(root):
-        create(root, settings, lambda line: None)
-        before = stored(root)
         put(root / ".lock", json.dumps({"owner": "other", "until": time.time() + 3600}).encode())
         for thread in threading.enumerate():
             if thread.name == "lease":

@@ -74,6 +74,8 @@ def strangers_in(root: Path) -> list[str]:
     except FileNotFoundError:  # a store has no empty folders
         return []
     except NotADirectoryError as error:
+        if is_remote(root):  # which is what a store's path says that names nothing
+            return []
         raise UsageError(f"{root} is a file: give a folder, or a name.jsonl for one file") from error
 
 

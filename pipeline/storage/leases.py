@@ -196,7 +196,11 @@ def _write(path: Path, content: bytes, version: str | None) -> str | None:
         conditions = {"IfMatch": version}
     try:
         written = fs.pipe_file(name, content, **conditions)
-    except (FileExistsError, FileNotFoundError):
+    except FileExistsError:
+        return None
+    except FileNotFoundError:
+        if version is None:
+            raise  # there is no such bucket
         return None
     except OSError as error:
         answer = getattr(error.__cause__, "response", None) or {}  # botocore's
