@@ -1,12 +1,16 @@
-"""How fast a LLASA speaks: this project's generation against plain `model.generate`, in one run.
+"""How fast a LLASA speaks: this project's generation against `transformers`' own, in one run.
 
-    .venv/bin/python benchmarks/speak.py                       # the sample model on this machine's CPU
-    .venv/bin/python benchmarks/speak.py --shape 1b --shape 3b # random models of those shapes, on CUDA
-    .venv/bin/python benchmarks/speak.py --no-compile --codes 200
+    .venv/bin/python -m benchmarks.speak                       # the sample model on this machine's CPU
+    .venv/bin/python -m benchmarks.speak --shape 1b --shape 3b # random models of those shapes, on CUDA
+    .venv/bin/python -m benchmarks.speak --no-compile --codes 200
+    .venv/bin/python -m benchmarks.speak --server       # also against `transformers serve`, where installed
 
 Prints a table and writes benchmarks/results/speak-{cpu,cuda}.json. What was not measured is null there.
 The plain way is the one that this project grew from: `model.generate` with sampling over the whole
 vocabulary, in the same dtype, one request at a time (it batches none), with transformers' own cache.
+`static` is the same with `cache_implementation="static"`, which transformers compiles on CUDA; where that is
+not at least 1.3 times slower than this project's decoder, it should replace it. `server` is `transformers
+serve`, with one request at a time and with eight. Each way of attention that the machine has is measured.
 On a CPU the ratio is of CPU seconds, which other work on the machine lengthens less than wall time; both are
 written.
 """
@@ -25,6 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.transformers_serve import race_server
 from pipeline.errors import UsageError
 from pipeline.llasa import attention, loading, tiny
 from pipeline.llasa.compiling import as_it_is, compiled
@@ -48,6 +53,7 @@ REPEATS = 8  # the best counts: other work on the machine only ever slows
 
 
 def main() -> None:
+    global REPEATS
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -56,9 +62,12 @@ def main() -> None:
     )
     parser.add_argument("--codes", type=int, default=250, help="codes a request (250: 5 s)")
     parser.add_argument("--no-compile", action="store_true")
+    parser.add_argument("--server", action="store_true", help="race `transformers serve` too")
+    parser.add_argument("--repeats", type=int, default=REPEATS, help="runs, of which the best counts (8)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    REPEATS = arguments.repeats
     device = pick_device("auto")
     shapes = arguments.shape or (["sample"] if device.type == "cpu" else ["1b", "3b"])
     ceiling = copy_rate(device)
@@ -68,7 +77,9 @@ def main() -> None:
         "compiled": not arguments.no_compile,
         "copy_bytes_per_second": ceiling,
         "models": {
-            shape: measure(shape, device, arguments.codes, ceiling, not arguments.no_compile)
+            shape: measure(
+                shape, device, arguments.codes, ceiling, not arguments.no_compile, arguments.server
+            )
             for shape in shapes
         },
         "not_measured": [shape for shape in (*SHAPES, "sample") if shape not in shapes],
@@ -79,13 +90,17 @@ def main() -> None:
     print(f"not measured here: {', '.join(report['not_measured'])}; written to results/{path.name}")
 
 
-def measure(shape: str, device: torch.device, codes: int, ceiling: float, compile: bool) -> dict[str, Any]:
+def measure(
+    shape: str, device: torch.device, codes: int, ceiling: float, compile: bool, server: bool
+) -> dict[str, Any]:
     """All figures of one model."""
     model, tokenizer, layout = load(shape, device)
     prompt = read_prompt_format(tokenizer, layout.codebook_size, SAMPLE).tokens(TEXT)
     fair = time.process_time if device.type == "cpu" else time.perf_counter
     plain = codes / best(lambda: generate_plainly(model, prompt, codes))
     plain_fair = codes / best(lambda: generate_plainly(model, prompt, codes), fair)
+    static = codes / best(lambda: generate_plainly(model, prompt, codes, cache_implementation="static"))
+    served = {rows: race_server(model, tokenizer, prompt, codes, rows) for rows in (1, 8)} if server else None
     compiler = partial(compiled, device=device) if compile else as_it_is
     attention.use(model, attention.SDPA)
     decoder = Decoder(model, layout, slots=max(BATCHES), length=2048, compiler=compiler)
@@ -95,8 +110,12 @@ def measure(shape: str, device: torch.device, codes: int, ceiling: float, compil
     figures: dict[str, Any] = {"dtype": str(model.dtype), "first_run_seconds": time.perf_counter() - started}
     figures["seconds_to_first_codes"] = best(lambda: run(decoder, [prompt], FIRST))
     figures["plain_codes_per_second"] = plain
+    figures["static_codes_per_second"] = static
+    figures["server_codes_per_second"] = served
     figures["plain_codes_per_cpu_second"] = plain_fair if device.type == "cpu" else None
-    print(f"{shape}, {model.dtype}: plain generate {plain:,.0f} codes/s")
+    print(f"{shape}, {model.dtype}: plain generate {plain:,.0f} codes/s, with a static cache {static:,.0f}")
+    for rows, rate in (served or {}).items():
+        print(f"  transformers serve, {rows} at once: {rate:,.0f} codes/s")
     for rows in BATCHES:
         work = partial(run, decoder, [prompt] * rows, codes)
         rate = rows * codes / best(work)
@@ -104,14 +123,18 @@ def measure(shape: str, device: torch.device, codes: int, ceiling: float, compil
         figures[f"batch_{rows}"] = {
             "codes_per_second": rate,
             "times_plain": times,
+            "times_static": rate / static,
             "times_real_time": rate / 50,
             "share_of_bandwidth": rate / rows * weight_bytes(decoder) / ceiling,
         }
         share = figures[f"batch_{rows}"]["share_of_bandwidth"]
         print(
             f"  batch {rows:2}: {rate:8,.0f} codes/s, {times:5.1f} times plain, "
-            f"{rate / 50:6.1f} times real time, {share:.0%} of the memory's rate"
+            f"{rate / static:5.1f} times static, {rate / 50:6.1f} times real time, "
+            f"{share:.0%} of the memory's rate"
         )
+    figures["attention_codes_per_second"] = attentions(model, layout, prompt, codes, compiler, compile)
+    print(f"  by attention: {figures['attention_codes_per_second']}")
     print(f"  first {FIRST} codes after {figures['seconds_to_first_codes']:.3f} s")
     figures["greedy_agreement"] = {kind: agreement(shape, device, prompt, kind) for kind in ("int8", "int4")}
     print(f"  greedy agreement with the unquantised model: {figures['greedy_agreement']}")
@@ -130,7 +153,25 @@ def load(shape: str, device: torch.device) -> tuple[Any, Any, Layout]:
     return model.to(device, loading.pick_dtype(True, device)), tokenizer, layout
 
 
-def generate_plainly(model: Any, prompt: Sequence[int], codes: int) -> None:
+def attentions(
+    model: Any, layout: Layout, prompt: list[int], codes: int, compiler: Any, compile: bool
+) -> dict[str, float]:
+    """Codes a second of one request with each way of attending that this machine has."""
+    ways = [attention.SDPA]
+    if compile:
+        ways.append(attention.FLEX)
+    if model.device.type == "cuda" and attention.flash_is_installed():
+        ways.append(attention.FLASH)
+    rates = {}
+    for way in ways:
+        attention.use(model, way)
+        decoder = Decoder(model, layout, slots=1, length=2048, compiler=compiler)
+        never_end(decoder)
+        rates[way] = round(codes / best(partial(run, decoder, [prompt], codes)), 1)
+    return rates
+
+
+def generate_plainly(model: Any, prompt: Sequence[int], codes: int, **options: Any) -> None:
     """`model.generate`, sampling, as the program before ran it."""
     ids = torch.tensor([prompt], device=model.device)
     model.set_attn_implementation("sdpa")
@@ -144,6 +185,7 @@ def generate_plainly(model: Any, prompt: Sequence[int], codes: int) -> None:
         top_p=0.95,
         top_k=50,
         repetition_penalty=1.1,
+        **options,
     )
 
 
