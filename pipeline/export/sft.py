@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.errors import naming
 from pipeline.export.memmaps import code_tokens
 from pipeline.export.samples import Samples
 from pipeline.llasa_format.prompt import INSTRUCTION, PromptFormat
@@ -53,18 +56,35 @@ class SftWriter(ABC):
             self.close_split(split)
             path = self._folder / f"{name}.parquet"
             self._open[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
-        self._open[name].write_table(table)
+        with self._abandoned_on_error():
+            self._open[name].write_table(table)
         self._rows[split] += len(table)
 
     def close_split(self, split: str) -> None:
         """Finish the file of a split that is being written."""
         for name in [name for name in self._open if name.rpartition("-")[0] == split]:
-            self._open.pop(name).close()
+            with self._abandoned_on_error():
+                self._open[name].close()
+            del self._open[name]
 
     def close(self) -> None:
         """Finish every file."""
-        for writer in self._open.values():
-            writer.close()
+        with self._abandoned_on_error():
+            for writer in self._open.values():
+                writer.close()
+
+    @contextlib.contextmanager
+    def _abandoned_on_error(self) -> Iterator[None]:
+        """Give every file up when one cannot be written, or the collector closes them and prints why not."""
+        try:
+            with naming(self._folder):
+                yield
+        except OSError:
+            for writer in self._open.values():
+                with contextlib.suppress(OSError):
+                    writer.close()
+                writer.is_open = False
+            raise
 
 
 class IdWriter(SftWriter):
