@@ -1,4 +1,4 @@
-// The anti-aliased SnakeBeta activation in one pass over memory: see cpu_activation.py, which builds and calls this.
+// The anti-aliased SnakeBeta activation in one pass over memory: see cpu.py, which builds and calls this.
 //
 // Up-sampling by 2 with 12 taps is two 6-tap filters, one for even and one for odd places; down-sampling reads both.
 // Before each filter a clip's first and last own value are held past its ends; past its end zeros are written.
