@@ -7,7 +7,8 @@ import io
 import json
 import tarfile
 import tempfile
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,26 @@ def test_only_kaldi_s_wav_scp_leads_out_of_the_corpus(tmp_path: Path) -> None:
     assert [each.audio for each in read(root, "t.jsonl", allow_remote=True)] == [path] * 2
     build(root, {"data/wav.scp": f"u {path}\n", "data/text": "u x\n"})
     assert [each.audio for each in read(root, "data")] == [path]
+
+
+def test_urls_are_fetched_by_permission_alone(tmp_path: Path, make_clip: Callable[..., Path]) -> None:
+    clip = make_clip("b.wav", folder=tmp_path / "elsewhere")
+    with zipfile.ZipFile(tmp_path / "elsewhere/b.zip", "w") as archive:
+        archive.write(clip, "b.wav")
+    urls = [f"file://{clip}", f"zip://b.wav::file://{tmp_path}/elsewhere/b.zip", "klingon://x/b.wav"]
+    root = build(
+        tmp_path / "corpus", {**audio("a.wav"), "t.jsonl": "".join(entry(audio=url) for url in urls)}
+    )
+    assert [each.reason for each in read(root, "t.jsonl")] == [Reason.OUTSIDE_CORPUS] * 3
+    settings = CorpusSettings(
+        audio=str(root), text=str(root / "t.jsonl"), allow_remote=True, cache=str(tmp_path / "cache")
+    )
+    corpus = open_corpus(settings)
+    manifest, _ = plan(corpus, tmp_path / "plan", limits=LimitSettings(), shard_size=9)
+    assert [row.reason for row in manifest.read_rows()] == [None, None, Reason.MISSING_AUDIO]
+    for url in urls[:2]:
+        with corpus.source.open(url) as opened:
+            assert opened.read() == clip.read_bytes()
 
 
 def members(*infos: tuple[tarfile.TarInfo, bytes]) -> bytes:

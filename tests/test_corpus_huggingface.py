@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -119,3 +120,28 @@ def test_a_dataset_that_cannot_be_had_is_one_sentence(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UsageError, match=r"someone/speech is no folder .* give a local folder"):
         open_corpus(CorpusSettings(audio="someone/speech"))
+
+
+def test_a_saved_dataset_s_lists_lead_nowhere_else(rows: datasets.Dataset, tmp_path: Path) -> None:
+    rows.save_to_disk(tmp_path / "set")
+    state = json.loads((tmp_path / "set/state.json").read_text())
+    for name in ("../elsewhere.arrow", "/etc/passwd", ["x"], "https://127.0.0.1:9/x.arrow"):
+        state["_data_files"] = [{"filename": name}]
+        (tmp_path / "set/state.json").write_text(json.dumps(state))
+        with pytest.raises(UsageError, match="out of the dataset"):
+            Read(tmp_path / "set")
+    for broken in ("[]", "{", '{"_data_files": 3}'):
+        (tmp_path / "set/state.json").write_text(broken)
+        with pytest.raises(UsageError, match="not what save_to_disk writes"):
+            Read(tmp_path / "set")
+
+
+def test_a_readme_in_a_folder_of_parquet_is_not_asked_for_files(
+    rows: datasets.Dataset, tmp_path: Path
+) -> None:
+    parquet(rows, tmp_path / "set")
+    config = "configs:\n- config_name: default\n  data_files: http://127.0.0.1:9/x.parquet\n"
+    (tmp_path / "set/README.md").write_text(f"---\n{config}---\n")
+    assert list(Read(tmp_path / "set", transcripts="huggingface").texts.values()) == ["one", "two", "三"]
+    with pytest.raises(UsageError, match="the splits train, not dev"):
+        Read(tmp_path / "set", transcripts="huggingface", hf_split="dev")

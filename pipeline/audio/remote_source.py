@@ -42,8 +42,12 @@ def source_of(root: Path, cache: Path | None, cache_bytes: int) -> AudioSource:
     """Return the source of the files below a place."""
     if isinstance(root, Path):
         return FolderSource(root.absolute())
-    folder = cache or Path(tempfile.gettempdir()) / f"llasa-dataset-cache-{os.getuid()}"
-    return RemoteSource(str(root).rstrip("/"), Cache(folder, cache_bytes))
+    return RemoteSource(str(root).rstrip("/"), cache_at(cache, cache_bytes))
+
+
+def cache_at(folder: Path | None, limit: int) -> Cache:
+    """Return the cache in a folder, or in the usual one."""
+    return Cache(folder or Path(tempfile.gettempdir()) / f"llasa-dataset-cache-{os.getuid()}", limit)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.audio.remote_source import source_of
+from pipeline.audio.remote_source import cache_at, source_of
 from pipeline.audio.source import AudioSource
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex, scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Item
+from pipeline.corpus.urls import UrlSource
 from pipeline.errors import UsageError
 from pipeline.runtime import find_file
 from pipeline.storage.paths import is_url, resolve_path, store_errors
@@ -98,7 +99,9 @@ class CorpusProbe:
     def source(self) -> AudioSource:
         """Opens the files of the audio folder."""
         cache = Path(self.settings.cache).expanduser() if self.settings.cache else None
-        return source_of(self.audio_folder(), cache, round(self.settings.cache_gb * 1e9))
+        limit = round(self.settings.cache_gb * 1e9)
+        files = source_of(self.audio_folder(), cache, limit)
+        return UrlSource(files, cache_at(cache, limit)) if self.settings.allow_remote else files
 
     def audio_folder(self) -> Path:
         """Return the folder. Raises UsageError if there is none."""

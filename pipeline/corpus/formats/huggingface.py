@@ -8,6 +8,7 @@ rows are appended. An id is the dataset's own if it has one, else the locator.
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import reprlib
@@ -25,6 +26,7 @@ from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import Fields
 from pipeline.corpus.format import CorpusProbe, FolderFormat
+from pipeline.corpus.formats.parquet import split_of
 from pipeline.errors import UsageError
 from pipeline.utterance import Reason
 
@@ -113,11 +115,13 @@ def open_dataset(name: str, split: str) -> Any:
 
     folder = Path(name).expanduser()
     try:
+        if folder.is_dir():
+            _check_names(folder)
         if any((folder / file).is_file() for file in SAVED):
             opened = datasets.load_from_disk(folder)
             rows = opened[split] if isinstance(opened, datasets.DatasetDict) else opened
         else:
-            rows = datasets.load_dataset(str(folder) if folder.is_dir() else name, split=split)
+            rows = _load(folder, split) if folder.is_dir() else datasets.load_dataset(name, split=split)
     except KeyError:
         raise UsageError(
             f"{name} has the splits {', '.join(opened)}, not {split}; set corpus.hf_split"
@@ -131,6 +135,41 @@ def open_dataset(name: str, split: str) -> Any:
         if isinstance(feature, datasets.Audio):
             rows = rows.cast_column(column, datasets.Audio(decode=False))
     return rows
+
+
+def _load(folder: Path, split: str) -> Any:
+    """Load a folder's Parquet or Arrow files by their names; its README could name files anywhere."""
+    import datasets
+
+    found = sorted({path for pattern in STORED for path in folder.glob(pattern)})
+    kind = found[0].suffix if found else ".parquet"
+    files: dict[str, list[str]] = {}
+    for path in found:
+        if path.suffix == kind:
+            files.setdefault(split_of(path.relative_to(folder).as_posix()) or "train", []).append(str(path))
+    if split not in files:
+        raise ValueError(f"it has the splits {', '.join(files) or 'none'}, not {split}")
+    return datasets.load_dataset(kind[1:], data_files={split: files[split]}, split=split)
+
+
+def _check_names(folder: Path) -> None:
+    """Raise UsageError if a saved dataset's own lists name files or splits out of it."""
+    for path in (folder / "dataset_dict.json", *folder.glob("state.json"), *folder.glob("*/state.json")):
+        if not path.is_file():
+            continue
+        try:
+            listed = json.loads(path.read_bytes())
+            names = [
+                *listed.get("splits", ()),
+                *(file["filename"] for file in listed.get("_data_files") or ()),
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise UsageError(f"{path} is not what save_to_disk writes: save the dataset again") from None
+        for name in names:
+            if not isinstance(name, str) or Path(name).name != name:
+                raise UsageError(
+                    f"{path} names {name!r}, which is out of the dataset: save the dataset again"
+                )
 
 
 def choose(rows: Any, name: str, settings: CorpusSettings) -> Fields:
