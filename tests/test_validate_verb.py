@@ -148,6 +148,17 @@ def contents(folder):
     }
 
 
+@pytest.mark.parametrize("content", [b"", b"no model", b"PK\x03\x04 nor this"])
+def test_a_file_that_is_no_recogniser_is_one_sentence(made, tmp_path, content, capsys):
+    pytest.importorskip("whisper")
+    (tmp_path / "none.pt").write_bytes(content)
+    arguments = ["--report", str(tmp_path / "report"), "--asr", str(tmp_path / "none.pt")]
+    assert main(["validate", str(made), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert "none.pt" in said
+    assert said.count("\n") == 1
+
+
 def test_a_report_elsewhere_leaves_the_dataset_as_it_is(made, tmp_path):
     root = shutil.copytree(made, tmp_path / "out", ignore=shutil.ignore_patterns("report"))
     before = contents(root)

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipeline.annotate.protocol import Annotator, ClipAnnotator, RowAnnotator
 from pipeline.errors import MissingPackage, UsageError
 
-NAMES = ("codes", "duplicates", "language", "level")
+NAMES = ("codes", "duplicates", "language", "level", "quality")
+PACKAGES = {"language": ("lingua", "lingua-language-detector"), "quality": ("speechmos", "speechmos")}
 OWN = "annotator"  # what a user's file calls it
 
 
@@ -33,6 +34,9 @@ def _open(name: str) -> Annotator:
         raise UsageError(
             f"there is no annotator {name}: there are {', '.join(NAMES)}, and Python files of your own"
         )
+    module, package = PACKAGES.get(name, ("pyarrow", ""))
+    if importlib.util.find_spec(module) is None:
+        raise MissingPackage(package, "validate", f"the annotator {name}")
     if name == "codes":
         from pipeline.annotate.annotators.codes import Codes
 
@@ -45,8 +49,10 @@ def _open(name: str) -> Annotator:
         from pipeline.annotate.annotators.level import Level
 
         return Level()
-    if importlib.util.find_spec("lingua") is None:
-        raise MissingPackage("lingua-language-detector", "validate", "the annotator language")
+    if name == "quality":
+        from pipeline.annotate.annotators.quality import Quality
+
+        return Quality()
     from pipeline.annotate.annotators.language import Language
 
     return Language()

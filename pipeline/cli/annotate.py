@@ -13,6 +13,7 @@ annotators:
   duplicates  rows that sound like an earlier one, by their codes; needs no recordings
   language    which language each text is in; needs no recordings
   level       loudness, peak, clipping, silence, bandwidth, noise of the recordings
+  quality     how good they sound, by DNSMOS
   my.py       your own: see docs/quality.md
 
 example:

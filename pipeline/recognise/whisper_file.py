@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,15 @@ class WhisperFile:
         check_whisper_file(path)
         try:
             self._model: Any = whisper.load_model(str(path), device=device or "cpu")
-        except (OSError, RuntimeError, KeyError, TypeError, ValueError, EOFError) as error:
+        except (
+            OSError,
+            RuntimeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            EOFError,
+            pickle.PickleError,
+        ) as error:
             raise unloadable(str(path), error) from error
         self._half = half and self._model.device.type == "cuda"
         self.language = None if self._model.is_multilingual else "en"

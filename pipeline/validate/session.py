@@ -90,7 +90,10 @@ class Session:
 
     def run(self) -> Outcome:
         """Judge the dataset; writes `metrics.json` and `suspects.jsonl`."""
-        scan, settings = self.scan, self.settings
+        settings = self.settings
+        if self.inputs.codec is not None:
+            _ = self._judge  # a recogniser that cannot be loaded ends the run before every row is read
+        scan = self.scan
         self.say(f"{scan.rows:,} rows read; {len(self._sampled):,} of them to listen to")
         rows = self._round_trip()
         figures_of.note_suspects(self._suspects, rows)
@@ -142,10 +145,6 @@ class Session:
     def _judge(self) -> Judge | None:
         found, missing = find_judge(self.settings.asr, self.settings.asr_language)
         self._missing += missing
-        nameless = found is not None and any(row.language is None for row in self._sampled)
-        if nameless and importlib.util.find_spec("lingua") is None:
-            purpose = "word errors of rows whose language the dataset does not name"
-            self._missing.append(Missing("lingua", purpose, INSTALL.format("lingua-language-detector")))
         return found
 
     def _round_trip(self) -> list[Figures]:
@@ -155,6 +154,10 @@ class Session:
         judge = self._judge
         if judge is not None:
             self._notes += judge.notes(self._sampled)
+            nameless = any(row.language is None for row in self._sampled)
+            if nameless and importlib.util.find_spec("lingua") is None:
+                purpose = "word errors of rows whose language the dataset does not name"
+                self._missing.append(Missing("lingua", purpose, INSTALL.format("lingua-language-detector")))
         scores, without_scores = packages.load_scores()
         detector, without_detector = packages.load_speech_detector()
         self._missing += without_scores + without_detector
