@@ -50,9 +50,9 @@ def annotate(
 ) -> int:
     """Measure every row of a finished dataset; what is there already is not measured again.
 
-    `annotators` are names (codes, duplicates, language, level, quality), Python files of your own, or annotators.
-    `audio` and `text` say where the corpus is now, if it was moved. `progress` is called with the number of
-    rows just seen. Returns how many shards were measured by at least one annotator.
+    `annotators` are names (codes, duplicates, language, level, quality), Python files of your own, or
+    annotators. `audio` and `text` say where the corpus is now, if it was moved. `progress` is called with
+    the number of rows just seen. Returns how many shards were measured by at least one annotator.
 
     Raises UsageError if an annotator or the recordings are not there, if a file of the dataset is missing or
     damaged, or if another run is at work on it.
