@@ -420,3 +420,19 @@ def test_any_bytes_give_utterances_rejections_or_one_sentence(
         )
     except UsageError as error:
         one_sentence(error)
+
+
+GRID = b'"ooTextFile" "TextGrid" 0 2 <exists> 1 "IntervalTier" "a" 0 2 2 0 1 "good" 1 2 "b"'
+
+
+@pytest.mark.parametrize("ending", ["json", "srt", "vtt", "tsv", "txt", "TextGrid", "eaf"])
+@given(raw=content | st.integers(0, len(GRID)).map(lambda cut: GRID[:cut]))
+@fuzz
+def test_any_bytes_with_times_give_utterances_rejections_or_one_sentence(
+    ending: str, raw: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = build(tmp_path_factory.mktemp("c") / "corpus", {**audio("a.wav"), f"a.{ending}": raw})
+    try:
+        read(root, f"a.{ending}", transcripts="segments")
+    except UsageError as error:
+        one_sentence(error)
