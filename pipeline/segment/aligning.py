@@ -12,16 +12,18 @@ import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
+from pipeline.recognise.error_rate import normalise
 from pipeline.segment.gaps import align_letters
 
 ANCHORS = (24, 12, 7)  # letters of a run that must be unique, tried in turn
 LARGEST = 6_000_000  # letters heard times letters of text that are aligned without an anchor
 TAIL = 200  # letters on each side of a border that are compared
+SKIPPED = 0.6  # cost of a letter of text that is in neither of two pieces; one heard wrong costs 1
 NEAR = 12  # letters of text on each side of a border that may belong to either piece
 UNSPACED = re.compile(r"[぀-ヿ㐀-鿿＀-￯ก-๿]")  # every letter of such writing may begin a word
 SENTENCE_END = re.compile(r"[.!?。！？…:;][\"'”’)\]」』]*\s*$")
@@ -68,11 +70,13 @@ class Letters:
         )
 
 
-def align(heard: Sequence[str], text: str, max_error: float) -> tuple[list[str | None], list[str]]:
+def align(
+    heard: Sequence[str], text: str, max_error: float, language: str | None = None
+) -> tuple[list[str | None], list[str]]:
     """Return the passage of `text` for each piece of speech, by what was heard in it, in the order of time.
 
-    None where more than the share `max_error` of its letters were heard differently. Also returns the
-    passages that no piece has.
+    None where more than the share `max_error` of its letters were heard differently, also when both are
+    normalised as `language` is scored (sixteenth, 16th). Also returns the passages that no piece has.
     """
     pieces, author = [Letters.of(each) for each in heard], Letters.of(text)
     starts = np.concatenate([[0], np.cumsum([len(each.letters) for each in pieces], dtype=int)])
@@ -86,10 +90,23 @@ def align(heard: Sequence[str], text: str, max_error: float) -> tuple[list[str |
         _settle(author, pieces[before].letters, pieces[after].letters, edges[before], edges[after])
     matches: list[str | None] = [None] * len(pieces)
     for number, (first, last) in edges.items():
-        said, written = pieces[number].letters, author.letters[first:last]
-        if first < last and Levenshtein.distance(said, written) <= max_error * max(len(said), len(written)):
-            matches[number] = author.passage(first, last)
+        passage = author.passage(first, last)
+        if passage and _misread(heard[number], passage, language) <= max_error:
+            matches[number] = passage
     return matches, _rest(author, [tuple(edges[number]) for number in known if matches[number] is not None])
+
+
+def _misread(heard: str, passage: str, language: str | None) -> float:
+    """Return the share of letters that differ, as they are or after normalising, whichever is less."""
+
+    def share(one: str, two: str) -> float:
+        one, two = Letters.of(one).letters, Letters.of(two).letters
+        return Levenshtein.distance(one, two) / max(len(one), len(two), 1)
+
+    plain = share(heard, passage)
+    if language is None or plain == 0:
+        return plain
+    return min(plain, share(normalise(heard, language), normalise(passage, language)))
 
 
 def _closing(text: str) -> str:
@@ -181,7 +198,10 @@ def _word_end(author: Letters, number: int) -> int:
 
 
 def _settle(author: Letters, before: str, after: str, left: list[int], right: list[int]) -> None:
-    """Move the end of `left` and the start of `right` to the border that fits what was heard best."""
+    """Move the end of `left` and the start of `right` to where they fit what was heard best.
+
+    Words between them that neither piece sounds like are in neither.
+    """
     if right[0] - left[1] > NEAR:
         return  # something between them was not said
     lowest, highest = max(left[0], left[1] - NEAR), min(right[1], right[0] + NEAR)
@@ -189,13 +209,14 @@ def _settle(author: Letters, before: str, after: str, left: list[int], right: li
     if not borders:
         return
 
-    def cost(border: int) -> tuple[int, bool, int]:
-        one = Levenshtein.distance(before[-TAIL:], author.letters[left[0] : border][-TAIL:])
-        two = Levenshtein.distance(after[:TAIL], author.letters[border : right[1]][:TAIL])
-        sentence = bool(SENTENCE_END.search(author.text[: _place(author, border)][-8:]))
-        return one + two, not sentence, abs(border - left[1])
+    def cost(pair: tuple[int, int]) -> tuple[float, bool, int]:
+        end, start = pair
+        one = Levenshtein.distance(before[-TAIL:], author.letters[left[0] : end][-TAIL:])
+        two = Levenshtein.distance(after[:TAIL], author.letters[start : right[1]][:TAIL])
+        sentence = bool(SENTENCE_END.search(author.text[: _place(author, end)][-8:]))
+        return one + two + SKIPPED * (start - end), not sentence, abs(end - left[1])
 
-    left[1] = right[0] = min(borders, key=cost)
+    left[1], right[0] = min(combinations_with_replacement(borders, 2), key=cost)
 
 
 def _place(author: Letters, number: int) -> int:

@@ -185,7 +185,8 @@ class _Run:
             detail = "there is no text of its name to align"
             return [], [Omission(audio, Left.NOT_IN_TEXT, detail)]
         limit = self._prepared.settings.max_misreading
-        matches, rest = align([each.text for each in segments], text, limit)
+        language = self._prepared.settings.language or next((each.language for each in segments), None)
+        matches, rest = align([each.text for each in segments], text, limit, language)
         kept, omitted = [], []
         for each, match in zip(segments, matches, strict=True):
             if match is not None:
