@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pipeline.audio.decode import AudioError
 from pipeline.audio.headers import Prober
 from pipeline.audio.source import FolderSource
 from pipeline.config import LimitSettings, LoadSettings
+from pipeline.corpus.audio_index import AUDIO_ENDINGS
 from pipeline.loader import Request, load
 from pipeline.utterance import Utterance
 
@@ -73,6 +75,26 @@ def test_planning_reads_every_animal_s_header_or_gives_a_reason(zoo):
         except AudioError as error:
             refusal = error.detail
         assert animal.seconds is None or refusal is None, name
+
+
+def test_a_dataset_of_the_zoo_has_a_row_or_a_reason_for_every_animal(zoo, tmp_path):
+    folder, made = zoo
+    # What no transcript can name, and endings that a corpus does not look for, are left out.
+    names = [name for name in made if name.isprintable() and name.endswith(AUDIO_ENDINGS)]
+    lines = [json.dumps({"id": str(i), "audio": name, "text": "some text"}) for i, name in enumerate(names)]
+    (tmp_path / "texts.jsonl").write_text("\n".join(lines))
+    command = [sys.executable, "-m", "pipeline", "create", folder, tmp_path / "texts.jsonl"]
+    command += ["-o", tmp_path / "out", "--codec", "fake:", "--num-workers", "1"]
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+    def ids(part: str) -> set[str]:
+        files = (tmp_path / "out" / part).glob("*.jsonl")
+        return {json.loads(line)["id"] for file in files for line in file.read_text().splitlines()}
+
+    assert ids("data") == {str(i) for i, name in enumerate(names) if made[name].seconds is not None}
+    assert ids("rejected") == {str(i) for i, name in enumerate(names) if made[name].seconds is None}
 
 
 def test_a_few_hundred_mutants_of_recordings_become_clips_or_rejections():
