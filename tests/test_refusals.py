@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -173,3 +174,19 @@ def test_a_finished_dataset_that_may_only_be_read_is_reported_as_finished(make_c
         assert not (folder / "out/.lock").exists()
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o755)
+
+
+@pytest.mark.parametrize(("workers", "status"), [("2", 2), ("0", 0)])
+def test_too_few_file_handles_are_one_sentence_before_anything_is_loaded(tmp_path, command, workers, status):
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline", *command, str(tmp_path / "out"), "--num-workers", workers],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20)),
+    )
+    assert done.returncode == status, done.stderr
+    said = "this process may have 20 files open, and 2 loading processes need 40"
+    assert done.stderr.count(said) == (workers == "2")
+    assert len(done.stderr.splitlines()) == (workers == "2")

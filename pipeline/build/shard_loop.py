@@ -19,6 +19,7 @@ import pyarrow as pa
 from pipeline.audio.source import AudioSource
 from pipeline.build.batching import announce
 from pipeline.build.encode import Codes, encode
+from pipeline.build.handles import allow_files
 from pipeline.codec.protocol import Codec
 from pipeline.codec.shapes import Shape, codes_of, plan_batches
 from pipeline.config import Settings
@@ -28,6 +29,7 @@ from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
 from pipeline.dataset.writer import write_shard
 from pipeline.loader import Batch, Request, load
+from pipeline.loader.processes import worker_count
 from pipeline.utterance import Clip, Encoded, Reason, Rejection
 
 MAX_WRITING = 2  # shards waiting for the disk, each held in memory
@@ -63,7 +65,11 @@ def encode_shards(
     columns: list[str],
     watcher: Watcher,
 ) -> Iterator[State]:
-    """Make each shard's files and yield its state when they are durable, in the order of `shards`."""
+    """Make each shard's files and yield its state when they are durable, in the order of `shards`.
+
+    Raises UsageError if this process may not open as many files as that takes.
+    """
+    allow_files(worker_count(settings.load.num_workers))
     open_shards: dict[int, _OpenShard] = {}
     full: deque[_OpenShard] = deque()
     marks = provenance(codec, settings)
