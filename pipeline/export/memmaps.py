@@ -10,6 +10,7 @@ than 2,048 prompts, so a row that fits leaves room for that.
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import BinaryIO
 
@@ -46,7 +47,9 @@ class MemmapWriter:
         """Close the files and write their shapes."""
         for stem, file in self._files.items():
             file.close()
-            np.save(self._folder / f"{stem}_shape.npy", np.array([self._rows[stem], self._width]))
+            shape = io.BytesIO()  # written to a file by numpy, a failure would not say its cause
+            np.save(shape, np.array([self._rows[stem], self._width]))
+            (self._folder / f"{stem}_shape.npy").write_bytes(shape.getvalue())
 
     def _matrix(self, samples: Samples) -> np.ndarray:
         layout, rows = self._prompts.layout, len(samples)
