@@ -233,8 +233,8 @@ def test_an_export_that_fails_leaves_the_earlier_one(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("pipeline.export.trainer_jsonl.JsonlWriter.write", full)
-    with pytest.raises(OSError, match="No space"):
-        main(["export", str(out), "--to", "llasa-trainer", "--tokenizer", tokenizer_folder, "--seed", "3"])
+    arguments = ["export", str(out), "--to", "llasa-trainer", "--tokenizer", tokenizer_folder]
+    assert main([*arguments, "--seed", "3"]) == 1
     assert len(texts(folder, "train")) == len(ROWS)
     assert [path.name for path in folder.parent.iterdir()] == ["llasa-trainer"]
 
