@@ -19,22 +19,9 @@ from pipeline.storage.paths import find, is_remote, is_url
 
 # In order of preference where one name comes in several: lossless first.
 AUDIO_ENDINGS = (
-    *(".wav", ".wave", ".flac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64", ".rf64"),
-    *(
-        ".opus",
-        ".ogg",
-        ".oga",
-        ".m4a",
-        ".mp4",
-        ".aac",
-        ".mp3",
-        ".webm",
-        ".wma",
-        ".mka",
-        ".amr",
-        ".3gp",
-        ".g722",
-    ),
+    *(".wav", ".wave", ".flac", ".aiff", ".aif", ".aifc", ".au", ".caf", ".w64", ".rf64", ".sph", ".wv"),
+    *(".opus", ".ogg", ".oga", ".m4a", ".mp4", ".aac", ".mp3", ".webm", ".wma", ".mka", ".amr", ".3gp"),
+    *(".g722", ".voc"),
 )
 WINDOWS_DRIVE = re.compile(r"[A-Za-z]:/")
 
