@@ -136,6 +136,23 @@ def test_japanese_browsers_see_japanese_and_the_normalised_text_as_they_type(jap
     japanese.wait_sound("speech", CODES * HOP / RATE)
 
 
+def test_ctrl_enter_generates(english: Page) -> None:
+    ready(english, "✅ Ready")
+    english.type("max_codes", str(CODES))
+    english.type("seed", "2")
+    english.type("text", "Said by a key.")
+    english.find("#text textarea").send_keys(Keys.CONTROL, Keys.ENTER)
+    english.wait_status("seed 2")
+
+
+def test_the_page_says_what_the_model_is_and_offers_sentences_of_its_dataset(
+    english: Page, japanese: Page
+) -> None:
+    assert "demonstration" in english.text("#about")
+    assert "デモ" in japanese.text("#about")
+    assert "First words" in english.text("body")
+
+
 def test_stop_ends_a_long_generation_and_keeps_what_was_said(english: Page) -> None:
     ready(english, "✅ Ready")
     speak(english, "A long story that is not to be heard to its end.", 2000)

@@ -17,7 +17,9 @@ import pytest
 import soundfile
 
 from pipeline.errors import PipelineError, UsageError
+from pipeline.runtime import REPOSITORY
 from pipeline.ui import speak_tab, uploads, words
+from pipeline.ui.examples import USUAL, examples
 from pipeline.ui.pictures import spectrogram
 from pipeline.ui.studio import Studio
 
@@ -37,6 +39,15 @@ def test_a_tone_is_a_bright_line_at_its_height() -> None:
 def test_any_length_has_a_picture_of_bounded_width(samples: int) -> None:
     picture = spectrogram(np.zeros(samples, np.float32))
     assert 1 <= picture.shape[1] <= 901
+
+
+def test_the_sample_model_is_offered_its_training_prompts_and_another_model_usual_sentences() -> None:
+    trained = (REPOSITORY / "data/sample/transcripts.txt").read_text(encoding="utf-8")
+    for name in ("sample", str(REPOSITORY / "data/sample/llasa")):
+        offered = examples(name, None)
+        assert len(offered) == 4
+        assert all(f":{text}\n" in trained for text in offered)
+    assert examples("./lora", None) == list(USUAL)
 
 
 def test_every_sentence_has_the_same_values_in_both_languages() -> None:

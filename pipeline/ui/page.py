@@ -12,6 +12,7 @@ import gradio as gr
 from pipeline.ui import words
 from pipeline.ui.codec_tab import CodecTab
 from pipeline.ui.dataset_tab import DatasetTab
+from pipeline.ui.examples import examples, is_sample
 from pipeline.ui.speak_tab import SpeakTab
 from pipeline.ui.studio import Studio
 
@@ -23,6 +24,10 @@ CSS = """
 .gradio-container main {width: 100%}
 @media (max-width: 700px) {.columns {flex-direction: column !important}}
 """
+CTRL_ENTER = """() => document.addEventListener('keydown', event => {
+    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey))
+        document.querySelector(event.target.closest('#batch') ? '#generate_lines' : '#generate').click();
+})"""
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,9 @@ def build(studio: Studio, *, dataset: Path | None, mode: str) -> Page:
     i18n = words.Labels()
     with gr.Blocks(title="LLASA", analytics_enabled=False) as page:
         state = gr.Markdown(elem_id="state")
+        gr.Markdown(i18n("about_sample" if is_sample(studio.model) else "about"), elem_id="about")
         with gr.Tab(i18n("speak"), id="speak"):
-            speak_tab = SpeakTab(studio, i18n, mode)
+            speak_tab = SpeakTab(studio, i18n, mode, examples(studio.model, dataset))
         with gr.Tab(i18n("codec"), id="codec"):
             CodecTab(studio, i18n)
         with gr.Tab(i18n("dataset"), id="dataset"):
@@ -48,6 +54,7 @@ def build(studio: Studio, *, dataset: Path | None, mode: str) -> Page:
             else:
                 tab = DatasetTab(studio, i18n, dataset, speak_tab)
                 page.load(tab.search, tab.query, [tab.table, tab.found, tab.rejected], queue=False)
+        page.load(None, None, None, js=CTRL_ENTER)
         timer = gr.Timer(LOOK_AGAIN)
 
         def look(request: gr.Request) -> tuple[str, Any]:

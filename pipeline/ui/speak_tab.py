@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import wait
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,8 @@ BETWEEN_LOOKS = 0.3  # seconds between two looks at how far it is
 class SpeakTab:
     """Builds the tab and answers its events; `row_voice` is where the dataset tab puts a voice."""
 
-    def __init__(self, studio: Studio, i18n: Any, mode: str) -> None:
-        self.studio, self.mode = studio, mode
+    def __init__(self, studio: Studio, i18n: Any, mode: str, examples: Sequence[str]) -> None:
+        self.studio, self.mode, self.examples = studio, mode, examples
         with gr.Row(elem_classes="columns"):
             with gr.Column(min_width=320):
                 self._build_inputs(i18n)
@@ -55,7 +55,7 @@ class SpeakTab:
         with gr.Row():
             self.generate = gr.Button(i18n("generate"), variant="primary", elem_id="generate")
             self.stop = gr.Button(i18n("stop"), variant="stop", elem_id="stop")
-        gr.Examples([[one] for one in words.EXAMPLES], [self.text], label=i18n("samples"))
+        gr.Examples([[one] for one in self.examples], [self.text], label=i18n("samples"))
         with gr.Accordion(i18n("voice"), open=False, elem_id="voice"):
             self.reference = gr.Audio(label=i18n("reference"), type="filepath", elem_id="reference")
             self.transcript = gr.Textbox(label=i18n("transcript"), elem_id="transcript")
@@ -81,8 +81,9 @@ class SpeakTab:
     def _build_outputs(self, i18n: Any) -> None:
         self.status = gr.Textbox(label=i18n("status"), interactive=False, lines=3, elem_id="status")
         self.audio = gr.Audio(label=i18n("speech"), interactive=False, elem_id="speech", buttons=["download"])
+        gr.Markdown(i18n("spectrogram"), elem_id="spectrogram_label")  # a label of the image lies over it
         self.picture = gr.Image(
-            label=i18n("spectrogram"), interactive=False, height=220, elem_id="spectrogram", buttons=[]
+            show_label=False, interactive=False, height=220, elem_id="spectrogram", buttons=[]
         )
         self.codes = gr.Textbox(
             label=i18n("codes"), interactive=False, lines=3, max_lines=6, elem_id="codes", buttons=["copy"]

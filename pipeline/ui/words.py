@@ -17,6 +17,16 @@ LABELS = {  # key: English, Japanese
     "normalised": ("As the model reads it", "正規化後のテキスト"),
     "samples": ("Sample sentences", "サンプル文"),
     "generate": ("Generate", "生成"),
+    "about_sample": (
+        "The small sample model: a demonstration that says the telephone prompts it was trained on, in "
+        "English, and little else.",
+        "小さなサンプルモデル：学習に使った英語の電話案内文を読み上げるデモで、それ以外の文はほとんど読めません。",
+    ),
+    "about": (
+        "A LLASA model reads the text aloud in the languages and voices that it was trained on; listen "
+        "before you use what it says.",
+        "LLASAモデルは、学習した言語と声でテキストを読み上げます。使用する前に必ず聴いて確認してください。",
+    ),
     "stop": ("Stop", "停止"),
     "status": ("Status", "状態"),
     "speech": ("Speech", "生成された音声"),
@@ -99,12 +109,6 @@ COLUMNS = {
     "rejected": (["id", "reason", "detail"], ["ID", "理由", "詳細"]),
     "lines": (["text", "seconds", "codes"], ["テキスト", "秒", "コード数"]),
 }
-EXAMPLES = (
-    "こんにちは。今日はとても良い天気ですね。",
-    "吾輩は猫である。名前はまだ無い。",
-    "Hello, and welcome to the machine that reads.",
-    "The quick brown fox jumps over the lazy dog.",
-)
 
 
 class Labels:

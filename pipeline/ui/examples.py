@@ -1,0 +1,38 @@
+"""The sentences that the page offers: what the model was trained on, where that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from pipeline.dataset.reader import Dataset
+from pipeline.llasa.loading import SAMPLES
+from pipeline.runtime import REPOSITORY
+
+OFFERED = 4
+LONGEST = 120  # characters
+SAMPLE_TEXTS = "data/sample/transcripts.txt"  # `id:text` lines
+USUAL = (
+    "こんにちは。今日はとても良い天気ですね。",
+    "吾輩は猫である。名前はまだ無い。",
+    "Hello, and welcome to the machine that reads.",
+    "The quick brown fox jumps over the lazy dog.",
+)
+
+
+def is_sample(model: str) -> bool:
+    """Return whether a model, as the user names it, is the sample that comes along."""
+    return model == "sample" or Path(model).resolve() in {(REPOSITORY / name).resolve() for name in SAMPLES}
+
+
+def examples(model: str, dataset: Path | None) -> list[str]:
+    """Return sentences of the dataset, else of the sample model's training, else usual ones."""
+    texts: Iterator[str] = iter(())
+    if dataset is not None:
+        texts = (text for table in Dataset(dataset).tables(["text"]) for text in table["text"].to_pylist())
+    elif is_sample(model) and (REPOSITORY / SAMPLE_TEXTS).is_file():
+        lines = (REPOSITORY / SAMPLE_TEXTS).read_text(encoding="utf-8").splitlines()
+        texts = (line.partition(":")[2].strip() for line in lines)
+    found = list(islice((text for text in texts if 0 < len(text) <= LONGEST), OFFERED))
+    return found or list(USUAL)
