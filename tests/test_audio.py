@@ -265,6 +265,13 @@ def test_decoding_stops_at_its_deadline(files):
         assert reason(files / name, deadline_seconds=0.0) is Reason.DECODE_TIMEOUT
 
 
+def test_counting_a_length_that_no_header_states_stops_at_its_deadline(files):
+    with pytest.raises(AudioError) as refused:
+        probe(files / "a.aac", deadline_seconds=0.0)
+    assert refused.value.reason is Reason.DECODE_TIMEOUT
+    assert probe(files / "s16.wav", deadline_seconds=0.0).duration > 0  # nothing to count
+
+
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(name=st.sampled_from(FORMS), data=st.data())
 def test_no_damage_escapes_as_another_error(files, name, data):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["AudioError", "Probe", "decode", "open_audio", "probe", "resample"]
 
 LOUDEST = 16.0  # of full scale, +24 dBFS: samples that were never scaled to it, or damaged
+PROBE_SECONDS = 60.0  # of processor time that planning gives to one header
 SILENCE = 1e-4  # of full scale, -80 dBFS: three steps of 16 bits, above dither and below the faintest speech
 OVERSHOOT = 0.5  # seconds a segment may end past its recording, as Kaldi's extract-segments allows
 RATES = range(1_000, 768_001)  # Hz; outside, the header is damaged, and its numbers size buffers
@@ -46,13 +47,15 @@ class Probe:
     channels: int
 
 
-def probe(file: Path | BinaryIO) -> Probe:
+def probe(file: Path | BinaryIO, *, deadline_seconds: float = PROBE_SECONDS) -> Probe:
     """Read a file's header, and no more than that where the header states a length.
 
-    A BinaryIO must be seekable, and stays open. Raises AudioError.
+    A BinaryIO must be seekable, and stays open. Raises AudioError, also if counting an unstated length takes
+    more than `deadline_seconds` of processor time.
     """
+    deadline = time.thread_time() + deadline_seconds
     with open_recording(file, whole=False) as decoder:
-        return Probe(decoder.duration(), decoder.rate, decoder.channels)
+        return Probe(decoder.duration(deadline), decoder.rate, decoder.channels)
 
 
 def decode(

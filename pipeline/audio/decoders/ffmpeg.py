@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from io import SEEK_SET
 from itertools import chain, islice
@@ -50,16 +51,23 @@ class AvDecoder:
         self.rate, self.channels = self._stream.codec_context.sample_rate, self._stream.codec_context.channels
         self._least_frames = least_frames
 
-    def duration(self) -> float:
+    def duration(self, deadline: float) -> float:
         """See `Decoder.duration`."""
         if self._container.format.name not in ESTIMATING_DEMUXERS:
             if self._stream.duration is not None:
                 return float(self._stream.duration * self._stream.time_base)
             if self._container.duration is not None:
                 return float(self._container.duration / av.time_base)
+        seconds = 0.0
         try:
-            packets = self._container.demux(self._stream)
-            return sum(float((packet.duration or 0) * packet.time_base) for packet in packets if packet.size)
+            for packet in self._container.demux(self._stream):
+                seconds += float((packet.duration or 0) * packet.time_base) if packet.size else 0.0
+                if time.thread_time() > deadline:
+                    detail = (
+                        f"it states no length, and counting came to {seconds:.0f} s within the time limit"
+                    )
+                    raise AudioError(Reason.DECODE_TIMEOUT, detail)
+            return seconds
         except av.error.FFmpegError as error:
             raise AudioError(Reason.DECODE_FAILED, f"it cannot be read: {error.strerror}") from error
 

@@ -26,8 +26,11 @@ class Decoder(Protocol):
     channels: int
     frames: int | None  # how many the header states, where it does so exactly
 
-    def duration(self) -> float:
-        """Return the seconds that the header states; counted from the packets if it states nothing."""
+    def duration(self, deadline: float) -> float:
+        """Return the seconds that the header states; counted from the packets if it states nothing.
+
+        Raises DECODE_TIMEOUT if counting goes on when this thread's processor time is past `deadline`.
+        """
         ...
 
     def close(self) -> None:

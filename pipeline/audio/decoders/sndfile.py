@@ -59,7 +59,7 @@ class SoundFileDecoder:
         # The header's own frame is counted, and encoders differ by one in what they state.
         return 0 if counted <= stated + 2 else (counted - counted // 16) * mpeg.samples_per_frame(self.rate)
 
-    def duration(self) -> float:
+    def duration(self, deadline: float) -> float:
         """See `Decoder.duration`."""
         return self._frames / self.rate
 
