@@ -129,7 +129,7 @@ class NativeCodec(Codec):
             )
         if self.tolerance is not None and self.tolerance.clips:
             share = self.tolerance.redone / self.tolerance.clips
-            words.append(f"{share:.1%} of clips encoded twice, near a rounding boundary")
+            words.append(f"{share:.1%} of clips encoded twice, so that every code is exact")
         return "; ".join(words)
 
     def launch(self, waveforms: Tensor, lengths: Tensor) -> NativePending:
