@@ -83,7 +83,7 @@ def test_audio_out_of_the_corpus_is_found_by_permission_alone(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    "name", ["x" * 300, "a\0b", "/root/" + "y/" * 3000 + "1.wav", "../" * 5000, "1\ud800"]
+    "name", ["x" * 300, "a\0b", "/nowhere/" + "y/" * 3000 + "1.wav", "../" * 5000, "1\ud800"]
 )
 def test_a_name_that_no_file_can_have_finds_none(tmp_path: Path, name: str) -> None:
     build(tmp_path, audio("b/1.wav"))
