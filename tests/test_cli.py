@@ -1,5 +1,7 @@
 """The commands as a user types them, in a process of their own, on the sample corpus with its codec."""
 
+import argparse
+import importlib
 import json
 import os
 import shutil
@@ -10,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.__main__ import VERBS
 from pipeline.codec.loading import half_precision
 from pipeline.runtime import pick_device
 
@@ -145,3 +148,16 @@ def test_the_sample_corpus_keeps_its_licence(finished):
     out, done = finished
     assert "license: cc-by-sa-3.0" in (out / "README.md").read_text()
     assert "knows one voice" not in done.stdout
+
+
+def test_every_verb_that_writes_somewhere_spells_it_alike():
+
+    spelled = {}
+    for verb in VERBS:
+        parser = argparse.ArgumentParser()
+        importlib.import_module(f"pipeline.cli.{verb.replace('-', '_')}").add_arguments(parser)
+        for action in parser._actions:
+            if "--output" in action.option_strings or "-o" in action.option_strings:
+                spelled[verb] = action.option_strings
+    assert set(spelled) == {"segment", "create", "plan", "select", "export", "speak", "export-onnx"}
+    assert all(options == ["-o", "--output"] for options in spelled.values())

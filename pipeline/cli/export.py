@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer", required=True, metavar="NAME", help="of the LLASA to train: folder or Hugging Face id"
     )
-    parser.add_argument("--output", metavar="DIR", help="folder to write [OUT/export/FORMAT]")
+    parser.add_argument("-o", "--output", metavar="DIR", help="folder to write [OUT/export/FORMAT]")
     parser.add_argument(
         "--max-length", type=int, default=2048, metavar="N", help="tokens of a sample with its prompt [2048]"
     )
