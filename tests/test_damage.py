@@ -259,3 +259,22 @@ def test_a_configuration_that_a_stranger_wrote_names_no_files_elsewhere(settings
 def test_a_location_that_is_no_object_store_is_never_asked(url):
     with pytest.raises(UsageError, match="is no object store"):
         resolve_path(url)
+
+
+@pytest.mark.parametrize("named", ["s3://somebody/audio", "memory://clips", "owner/name"])
+def test_what_a_strangers_configuration_names_in_a_store_is_asked_only_if_the_user_names_it(
+    settings, tmp_path, named
+):
+    folder = tmp_path / "out"
+    dataset = create_dataset(output=folder, config=settings)
+    own = dataset.settings["corpus"]["audio"]
+    config = folder / "config.yaml"
+    config.write_text(
+        config.read_text().replace(f"audio: {own}", f"audio: {named}\n    allow_remote: true", 1)
+    )
+    tampered = Dataset(folder)
+    assert tampered.settings["corpus"]["audio"] == named
+    assert tampered.corpus().audio is None
+    assert not tampered.corpus().allow_remote
+    assert tampered.corpus(audio=named).audio == named
+    assert dataset.corpus().audio == own

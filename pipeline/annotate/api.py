@@ -26,7 +26,7 @@ from pipeline.annotate.protocol import (
 from pipeline.annotate.registry import open_annotators
 from pipeline.audio.decode import AudioError, decode, open_audio
 from pipeline.audio.source import AudioSource
-from pipeline.config import CorpusSettings, LoadSettings
+from pipeline.config import LoadSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.folder import clean
 from pipeline.dataset.manifest import Manifest
@@ -80,9 +80,7 @@ class _Run:
         threads: int,
     ) -> None:
         self._dataset, self._annotators, self._threads = dataset, annotators, threads
-        self._corpus = CorpusSettings(**dataset.settings["corpus"])
-        moved = {"audio": audio, "text": text}
-        self._corpus = self._corpus.model_copy(update={n: str(path) for n, path in moved.items() if path})
+        self._corpus = dataset.corpus(audio, text)
         self._source: AudioSource | None = None
         self._prepared: set[str] = set()
 

@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--private", action="store_true", help="make the repository private")
     parser.add_argument("--revision", metavar="BRANCH", help="branch, made if it is missing [main]")
     parser.add_argument("--embed-audio", action="store_true", help="publish the recordings too")
+    parser.add_argument("--audio", metavar="DIR", help="where the recordings are, if moved or in a store")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,16 +42,15 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.repository,
         private=arguments.private,
         revision=arguments.revision,
-        embed_audio=source_of(dataset) if arguments.embed_audio else None,
+        embed_audio=source_of(dataset, arguments.audio) if arguments.embed_audio else None,
         say=print,
     )
     print(url)
     return 0
 
 
-def source_of(dataset: Dataset) -> AudioSource:
+def source_of(dataset: Dataset, audio: str | None = None) -> AudioSource:
     """Return the source of a dataset's recordings. Raises UsageError if the corpus is gone."""
-    from pipeline.config import CorpusSettings
     from pipeline.corpus import open_corpus
 
-    return open_corpus(CorpusSettings(**dataset.settings["corpus"])).source
+    return open_corpus(dataset.corpus(audio)).source

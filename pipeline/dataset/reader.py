@@ -11,13 +11,14 @@ from typing import Any
 import pyarrow as pa
 from pydantic import ValidationError
 
-from pipeline.config import OutputSettings, read_yaml
+from pipeline.config import CorpusSettings, OutputSettings, read_yaml
 from pipeline.dataset import rows
 from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.state import ShardFiles, State, digest_of, parse_state
 from pipeline.dataset.stats import totals
 from pipeline.errors import UsageError, naming
-from pipeline.storage.paths import contents, is_remote, local, resolve_path, sizes
+from pipeline.runtime import find_file
+from pipeline.storage.paths import contents, is_remote, is_url, local, resolve_path, sizes
 
 AGAIN = "run create_dataset.py on it again, which makes what is missing"
 
@@ -40,6 +41,12 @@ def read_config(root: Path) -> tuple[dict[str, Any], OutputSettings]:
     return content, output
 
 
+def _on_disk(name: str | None) -> str | None:
+    """Return the name, unless opening it would ask a store, or the Hub for `owner/name`."""
+    elsewhere = name is not None and (is_url(name) or (name.count("/") == 1 and find_file(name) is None))
+    return None if elsewhere else name
+
+
 class Dataset:
     """A dataset folder, finished or under way, to read: its settings, shards, rows and rejections."""
 
@@ -54,6 +61,17 @@ class Dataset:
         self._writer = ""
         self._states: dict[int, State] | None = None
         self._damaged: list[str] = []  # names of state files that cannot be read
+
+    def corpus(self, audio: str | Path | None = None, text: str | Path | None = None) -> CorpusSettings:
+        """Return the settings of the corpus it was made of, with `audio` and `text` for its own if given.
+
+        A folder and its `config.yaml` may come from strangers. So what is named there in a store or on the
+        Hub is left out: those are asked only for what the user names.
+        """
+        own = CorpusSettings.model_validate(self.settings["corpus"])
+        here = {"audio": _on_disk(own.audio), "text": _on_disk(own.text), "allow_remote": False}
+        given = {"audio": audio, "text": text}
+        return own.model_copy(update=here | {key: str(path) for key, path in given.items() if path})
 
     def files(self, shard: int) -> ShardFiles:
         """Return where shard number `shard` lies."""

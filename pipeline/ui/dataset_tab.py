@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.audio.decode import AudioError, decode, open_audio
-from pipeline.config import CorpusSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
@@ -122,8 +121,7 @@ class DatasetTab:
     def _read(self, locator: str) -> tuple[np.ndarray, int]:
         """Return the sound that a row was made from; if it is cut from a longer recording, that part."""
         if self._source is None:
-            settings = CorpusSettings(**self.dataset.settings["corpus"])
-            self._source = open_corpus(settings).source
+            self._source = open_corpus(self.dataset.corpus()).source
         with open_audio(self._source, locator) as recording:
             waveform, rate = decode(recording, max_seconds=MOST_SECONDS, deadline_seconds=DEADLINE)
         return waveform.numpy(), rate

@@ -69,11 +69,11 @@ def _resolve(
     text: str | Path | None,
 ) -> Settings:
     """Merge the dataset's own settings, the thresholds of `config` and the values over them."""
-    settings = Settings.model_validate(dataset.settings)
+    corpus = dataset.corpus(audio, text).model_dump()
+    settings = Settings.model_validate({**dataset.settings, "corpus": corpus})
     if config is not None:
         settings = settings.model_copy(update={"validation": load(config).validation})
-    moved = {"corpus.audio": audio, "corpus.text": text}
-    return settings.with_values({**values, **{key: str(path) for key, path in moved.items() if path}})
+    return settings.with_values(values)
 
 
 def _report_folder(dataset: Dataset, given: str | Path | None) -> Path:
