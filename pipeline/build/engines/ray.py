@@ -235,7 +235,9 @@ class _connected:
     """Connect to the cluster for a block, unless this process is connected already."""
 
     def __init__(self, settings: RunSettings) -> None:
-        self._address, self._ours = settings.ray_address, False
+        # Without an address Ray would join whatever cluster was last started on this machine.
+        self._address = settings.ray_address or os.environ.get("RAY_ADDRESS") or "local"
+        self._ours = False
 
     def __enter__(self) -> None:
         if ray.is_initialized():
