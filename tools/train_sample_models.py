@@ -31,7 +31,7 @@ from transformers import Xcodec2Model
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CODEC_STEPS = 3500
-DECODER_STEPS = 5000
+DECODER_STEPS = 2000
 LLASA_STEPS = 800
 
 

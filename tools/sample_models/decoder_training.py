@@ -29,7 +29,7 @@ class DecoderRun(CodecRun):
     judged: int = 40  # codes of each crop that the adversary sees: 0.8 s
     adversary_rate: float = 4e-4
     alone: int = 50  # steps in which only the adversary learns
-    spectra: float = 4.0  # weight of the distance of spectra
+    spectra: float = 8.0  # weight of the distance of spectra
     alike: float = 2.0  # weight of the distance of what the judges see
 
 
