@@ -10,13 +10,11 @@ import pyarrow as pa
 import pytest
 from datasets import load_dataset
 from llasa_helpers import Ramp
+from publish_helpers import make_dataset
 
 from pipeline.__main__ import main
 from pipeline.config import Settings
-from pipeline.dataset.folder import open_or_init
 from pipeline.dataset.reader import Dataset
-from pipeline.dataset.rows import schema
-from pipeline.dataset.writer import write_shard
 from pipeline.llasa import tiny
 from pipeline.llasa.generation import LocalGenerator
 from pipeline.llasa.loading import ModelSettings
@@ -41,15 +39,12 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
-    made = open_or_init(tmp_path / "out", Settings())
     columns = ["id", "text", "code", "duration", "sample_rate", "audio"]
     every = {"duration": 0.1, "sample_rate": 16000, "audio": "a.wav"}
     pairs = enumerate(zip(TEXTS, CODES, strict=True))
     rows = [{"id": f"r{n}", "text": text, "code": codes} | every for n, (text, codes) in pairs]
-    codec = {"name": "ramp", "fingerprint": "ramp", "codebook_size": CODEBOOK, "sample_rate": 16000}
-    table = pa.Table.from_pylist(rows, schema(columns))
-    write_shard(made.files(0), table, [], {"inputs": "", "codec": codec, "timings": {}})
-    return tmp_path / "out"
+    made = make_dataset(tmp_path / "out", rows, columns=columns, rejected=0, codebook_size=CODEBOOK)
+    return made.root
 
 
 @pytest.fixture
