@@ -181,6 +181,7 @@ SIGNALLER = """
 import os, sys, time
 from pathlib import Path
 while not list(Path(sys.argv[1]).glob("*.json")):
+    os.kill(int(sys.argv[2]), 0)  # raises once the run has ended by itself
     time.sleep(0.01)
 os.kill(int(sys.argv[2]), int(sys.argv[3]))
 """
