@@ -5,8 +5,10 @@ Knows: the schedule, the optimiser, checkpoints. Does not know: where the data c
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -94,8 +96,7 @@ class Trainer:
             "mean": self.mean,
             "step": self.step,
         }
-        torch.save(saved, self.state.with_suffix(".new"))
-        self.state.with_suffix(".new").replace(self.state)
+        save_whole(saved, self.state)
 
     def freeze(self) -> None:
         """Keep the acoustic encoder, all but its last convolution, and compute its output once."""
@@ -131,17 +132,43 @@ class Trainer:
         return terms
 
 
-def train(source: Stream, run: CodecRun, folder: Path, device: str) -> TrainableCodec:
-    """Train, or go on from `folder`/state.pt; returns the codec with averaged weights."""
-    trainer = Trainer(source, run, folder, device)
+class Steps(Protocol):
+    """A training under way: what `take_steps` needs of it."""
+
+    run: CodecRun
+    step: int
+
+    def advance(self) -> Mapping[str, Tensor | float]:
+        """One step; the terms of its loss."""
+        ...
+
+    def save(self) -> None:
+        """Write a checkpoint, whole or not at all."""
+        ...
+
+
+def take_steps(trainer: Steps) -> None:
+    """Take the steps that are left, print the losses now and then, and keep checkpoints."""
     began, first = time.perf_counter(), trainer.step
-    while trainer.step < run.steps:
+    while trainer.step < trainer.run.steps:
         terms = trainer.advance()
         if trainer.step % 50 == 0:
             pace = (time.perf_counter() - began) / (trainer.step - first)
-            shown = " ".join(f"{name} {value.item():.3f}" for name, value in terms.items())
+            shown = " ".join(f"{name} {float(value):.3f}" for name, value in terms.items())
             print(f"step {trainer.step}, {pace:.2f} s a step: {shown}", flush=True)
-        if trainer.step % run.save_every == 0 or trainer.step == run.steps:
+        if trainer.step % trainer.run.save_every == 0 or trainer.step == trainer.run.steps:
             trainer.save()
+
+
+def save_whole(saved: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint, whole or not at all."""
+    torch.save(saved, path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
+
+
+def train(source: Stream, run: CodecRun, folder: Path, device: str) -> TrainableCodec:
+    """Train, or go on from `folder`/state.pt; returns the codec with averaged weights."""
+    trainer = Trainer(source, run, folder, device)
+    take_steps(trainer)
     trainer.codec.model.load_state_dict(trainer.mean)
     return trainer.codec.eval()

@@ -5,7 +5,6 @@ Reconstruction alone leaves the phases rough; the encoder is not touched, so dat
 trained on them keep their codes, and only sound better.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from transformers import Xcodec2FeatureExtractor
 
 from sample_models import adversary, losses
 from sample_models.codec import HOP, TrainableCodec
-from sample_models.codec_training import CodecRun, learning_rate
+from sample_models.codec_training import CodecRun, learning_rate, save_whole, take_steps
 from sample_models.crops import VARIANTS, prepare, varied
 from sample_models.prompts import Prompt
 
@@ -100,8 +99,7 @@ class Trainer:
             "mean": self.mean,
             "step": self.step,
         }
-        torch.save(saved, self.state.with_suffix(".new"))
-        self.state.with_suffix(".new").replace(self.state)
+        save_whole(saved, self.state)
 
     def crops(self) -> tuple[Tensor, Tensor]:
         """Random crops: audio (clips, frames * 320) and levels (clips, frames, dimensions)."""
@@ -162,15 +160,7 @@ class Trainer:
 def train(codec: TrainableCodec, source: Coded, run: DecoderRun, folder: Path) -> TrainableCodec:
     """Train, or go on from `folder`/decoder.pt; returns the codec with the averaged decoder."""
     trainer = Trainer(codec.train(), source, run, folder)
-    began, first = time.perf_counter(), trainer.step
-    while trainer.step < run.steps:
-        terms = trainer.advance()
-        if trainer.step % 50 == 0:
-            pace = (time.perf_counter() - began) / (trainer.step - first)
-            shown = " ".join(f"{name} {value:.3f}" for name, value in terms.items())
-            print(f"step {trainer.step}, {pace:.2f} s a step: {shown}", flush=True)
-        if trainer.step % run.save_every == 0 or trainer.step == run.steps:
-            trainer.save()
+    take_steps(trainer)
     with torch.no_grad():
         for weight, mean in zip(trainer.weights, trainer.mean, strict=True):
             weight.copy_(mean)
