@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from publish_helpers import (
     END,
@@ -237,6 +238,27 @@ def test_an_export_that_fails_leaves_the_earlier_one(
     assert main([*arguments, "--seed", "3"]) == 1
     assert len(texts(folder, "train")) == len(ROWS)
     assert [path.name for path in folder.parent.iterdir()] == ["llasa-trainer"]
+
+
+def test_a_disk_that_is_full_when_the_next_sft_file_begins_is_one_sentence(
+    out: Path, tokenizer_folder: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begun: list[object] = []
+    opened = pq.ParquetWriter.__init__
+
+    def begin(self: object, *arguments: object, **options: object) -> None:
+        begun.append(arguments[0])
+        if len(begun) > 1:
+            raise OSError(28, "Error writing bytes to file")
+        opened(self, *arguments, **options)
+
+    monkeypatch.setattr(pq.ParquetWriter, "__init__", begin)
+    arguments = ["export", str(out), "--to", "sft", "--tokenizer", tokenizer_folder, "--val-share", "0.5"]
+    assert main(arguments) == 1
+    assert len(begun) > 1
+    said = capsys.readouterr().err.splitlines()
+    assert [line[:7] for line in said] == ["error: "]
+    assert "sft" in said[0]
 
 
 @pytest.mark.parametrize(

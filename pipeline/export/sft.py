@@ -52,11 +52,11 @@ class SftWriter(ABC):
 
     def _append(self, split: str, number: int, table: pa.Table) -> None:
         name = f"{split}-{number:05d}"
-        if name not in self._open:
-            self.close_split(split)
-            path = self._folder / f"{name}.parquet"
-            self._open[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
         with self._abandoned_on_error():
+            if name not in self._open:
+                self.close_split(split)
+                path = self._folder / f"{name}.parquet"
+                self._open[name] = pq.ParquetWriter(path, table.schema, compression="zstd")
             self._open[name].write_table(table)
         self._rows[split] += len(table)
 
