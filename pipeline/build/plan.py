@@ -22,6 +22,7 @@ from pipeline.audio.headers import Prober
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
 from pipeline.corpus import Corpus
+from pipeline.corpus.entry import printable
 from pipeline.dataset.manifest import Manifest, ManifestRow
 from pipeline.errors import UsageError
 from pipeline.utterance import Reason, Rejection, Utterance
@@ -119,23 +120,13 @@ def read_excluded(path: str | None) -> frozenset[str]:
 def _in_unicode(entry: Entry) -> Entry:
     """Return `entry`, or a rejection in its place if a name or text is no Unicode: no file can hold that."""
     stated = (entry.detail,) if isinstance(entry, Rejection) else (entry.text, entry.speaker, entry.language)
-    if _is_unicode("".join(filter(None, (entry.id, entry.audio, *stated)))):
+    words = "".join(filter(None, (entry.id, entry.audio, *stated)))
+    if words.isascii() or printable(words) == words:
         return entry
-    id, audio = _escaped(entry.id), _escaped(entry.audio)
+    id, audio = printable(entry.id), printable(entry.audio)
     if isinstance(entry, Rejection):
-        return Rejection(id, audio, entry.reason, _escaped(entry.detail))
+        return Rejection(id, audio, entry.reason, printable(entry.detail))
     return Rejection(id, audio, Reason.MALFORMED_TRANSCRIPT, f"{id}: a name or its text is not valid Unicode")
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        return text.isascii() or bool(text.encode())
-    except UnicodeEncodeError:
-        return False
-
-
-def _escaped(text: str) -> str:
-    return text.encode(errors="backslashreplace").decode()
 
 
 class _KnownRows:
