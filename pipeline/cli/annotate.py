@@ -23,8 +23,7 @@ example:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset and what to measure."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description, parser.epilog = __doc__, EPILOG
+    parser.epilog = EPILOG
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
     parser.add_argument(
         "--with", dest="annotators", required=True, metavar="NAME,…", help="what to measure; see below"

@@ -23,8 +23,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, the program, the tokenizer and the split."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description, parser.epilog = __doc__, EPILOG
+    parser.epilog = EPILOG
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
     parser.add_argument("--to", required=True, choices=FORMATS, help="the program that reads it")
     parser.add_argument(

@@ -14,8 +14,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from pipeline.config import CodecSettings
 
     codec = CodecSettings.model_fields["name"].default
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = __doc__
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, .onnx")
     parser.add_argument("--codec", default=codec, help=f"Hugging Face id or folder ({codec})")
 

@@ -21,8 +21,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, the repository and what goes there."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description, parser.epilog = __doc__, EPILOG
+    parser.epilog = EPILOG
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
     parser.add_argument("repository", metavar="USER/NAME", help="where it goes; made if it is missing")
     parser.add_argument("--private", action="store_true", help="make the repository private")

@@ -22,8 +22,7 @@ SHOWN = 60  # characters of a text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, the condition, the budget and where it goes."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description, parser.epilog = __doc__, EPILOG
+    parser.epilog = EPILOG
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
     parser.add_argument(
         "--where", default="true", metavar="SQL", help="condition that rows must meet [all do]"

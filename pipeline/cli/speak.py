@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the texts, the model, the voice and the sampling."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = __doc__
     parser.add_argument("texts", metavar="TEXT", nargs="*", help="what to say")
     parser.add_argument("--file", type=Path, help="more texts, one a line (UTF-8)")
     parser.add_argument(

@@ -36,8 +36,7 @@ FLAGS: Flags = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, what to look at and how closely."""
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description, parser.epilog = __doc__, EPILOG
+    parser.epilog = EPILOG
     parser.add_argument("output", metavar="OUT", help="folder of a dataset, its name.jsonl, or USER/NAME")
     parser.add_argument("--report", metavar="DIR", help="folder for the results [OUT/report]")
     parser.add_argument("--config", metavar="FILE", help="thresholds [those the dataset was made with]")
