@@ -31,10 +31,11 @@ PLANNED = {  # reasons that planning finds again by itself, so that trying the c
 }
 
 
-def check_output(output: Path, settings: Settings) -> None:
+def check_output(output: Path, settings: Settings) -> Dataset | None:
     """Check, without writing anything, that a dataset of these settings can be made or gone on with.
 
-    `output` is a folder or a `NAME.jsonl`. Raises UsageError if it holds something else.
+    `output` is a folder or a `NAME.jsonl`. Returns the dataset that is there already. Raises UsageError if
+    `output` holds something else.
     """
     root = dataset_folder(output)
     with store_errors(output):
@@ -42,22 +43,22 @@ def check_output(output: Path, settings: Settings) -> None:
             raise UsageError(f"{output} is there and was not made by create_dataset.py: give another name")
         known = (root / "config.yaml").exists()
     if known:
-        _opened(root, settings)
-    elif strangers := strangers_in(root):
+        return _opened(root, settings)
+    if strangers := strangers_in(root):
         raise UsageError(
             f"{root} is not empty and not a dataset ({strangers[0]} is in it): give another folder"
         )
+    return None
 
 
 def open_or_init(root: Path, settings: Settings) -> Dataset:
     """Open the dataset in `root`; the first run writes its `config.yaml`. Raises as `check_output` does."""
-    check_output(root, settings)
-    path = root / "config.yaml"
-    if not path.exists():
-        kept = settings.model_dump(exclude={"run"})  # where shards were made says nothing of the dataset
-        content = {"fingerprint": settings.fingerprint(), "settings": kept}
-        write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-    return _opened(root, settings)
+    if (dataset := check_output(root, settings)) is not None:
+        return dataset
+    kept = settings.model_dump(exclude={"run"})  # where shards were made says nothing of the dataset
+    content = {"fingerprint": settings.fingerprint(), "settings": kept}
+    write_text(root / "config.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    return Dataset(root)
 
 
 def _opened(root: Path, settings: Settings) -> Dataset:

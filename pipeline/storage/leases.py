@@ -117,10 +117,7 @@ def _take(path: Path, owner: str) -> _Lease | None:
             f"{path} was left by a run that did not end well, and this store cannot tell two who take it "
             "over apart: delete it if no run is at work there"
         )
-    version = _write(path, _content(owner), found.version)
-    if version is None:  # another was faster, or this is our own write, which was sent twice
-        found = _read(path)
-        version = found.version if found.owner == owner else None
+    version = _put(path, owner, found.version)
     return None if version is None else _Lease(path, owner, version)
 
 
@@ -133,16 +130,22 @@ def _keep(lease: _Lease, ended: threading.Event) -> None:
 def _renew(lease: _Lease) -> None:
     started = time.monotonic()
     try:
-        version = _write(lease.path, _content(lease.owner), lease.version)
-        if version is None:
-            found = _read(lease.path)
-            version = found.version if found.owner == lease.owner else None
+        version = _put(lease.path, lease.owner, lease.version)
     except Exception:  # a store that does not answer, in words of its own, may do so the next time
         return
     if version is None:
         lease.taken_away = True
     else:
         lease.version, lease.renewed = version, started
+
+
+def _put(path: Path, owner: str, version: str | None) -> str | None:
+    """Write the owner's lease in place of `version`; return its version, or None if it is somebody else's."""
+    written = _write(path, _content(owner), version)
+    if written is None:  # another was faster, or this is our own write, which was sent twice
+        found = _read(path)
+        written = found.version if found.owner == owner else None
+    return written
 
 
 def _release(lease: _Lease) -> None:
