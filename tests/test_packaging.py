@@ -1,5 +1,6 @@
 """The wheel in a fresh environment, used from an empty folder: nothing looks for the repository."""
 
+import os
 import subprocess
 import sys
 import sysconfig
@@ -26,7 +27,8 @@ def command(wheel, tmp_path_factory) -> Path:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(environment)], check=True)
     python = environment / "bin" / "python"
     install = [*(sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-deps")]
-    subprocess.run([*install, str(wheel)], check=True, capture_output=True)
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*install, str(wheel)], check=True, capture_output=True, env=bare)
     where = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout.strip()
     Path(site, "needed.pth").write_text(sysconfig.get_path("purelib") + "\n")
