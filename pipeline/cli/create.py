@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline import config
 from pipeline.cli.options import Flags, add_flags, described, given_settings
+from pipeline.cli.output import add_json, printing_json
 from pipeline.config import Settings
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ GROUPS = {
     "output": OUTPUT,
     "several processes and machines": ENGINE,
 }
+FIGURES = ("rows", "hours", "codes", "rejected", "reasons", "stage_seconds", "times_real_time")  # --json
 FLAGS: Flags = {**CORPUS, **CODEC, **OUTPUT, **ENGINE}
 
 
@@ -62,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-rejected", action="store_true", help="try clips again that were rejected before"
     )
     parser.add_argument("--push-to-hub", metavar="REPO", help="publish the finished dataset as USER/NAME")
+    add_json(parser)
     parts.add_argument(
         "--num-parts", type=int, metavar="N", help="share the shards out to N processes, each with its --part"
     )
@@ -109,19 +112,30 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_of(arguments)
     rank = rank_of(arguments.part, arguments.num_parts, os.environ)
     output, retry = arguments.output, arguments.retry_rejected
-    dataset: Dataset | None
-    if rank is None:
-        dataset = create_dataset(output=output, config=settings, retry_rejected=retry, say=print)
-    else:
-        dataset = create_rank(output, settings, rank, print, retry_rejected=retry)
-    if dataset is None:
-        return 0
-    report(dataset, output)
-    if arguments.push_to_hub:
-        from pipeline.publish.push import push_dataset
+    with printing_json(arguments.json) as emit:
+        dataset: Dataset | None
+        if rank is None:
+            dataset = create_dataset(output=output, config=settings, retry_rejected=retry, say=print)
+        else:
+            dataset = create_rank(output, settings, rank, print, retry_rejected=retry)
+        published = None
+        if dataset is not None:
+            report(dataset, output)
+            if arguments.push_to_hub:
+                from pipeline.publish.push import push_dataset
 
-        print(f"published: {push_dataset(dataset, arguments.push_to_hub, say=print)}")
+                published = push_dataset(dataset, arguments.push_to_hub, say=print)
+                print(f"published: {published}")
+        if arguments.json:
+            emit({"output": output, "complete": dataset is not None, **_figures(dataset, published)})
     return 0
+
+
+def _figures(dataset: Dataset | None, published: str | None) -> dict[str, Any]:
+    if dataset is None:
+        return {}
+    stats = dataset.stats()
+    return {"dataset": str(dataset.root), **{name: stats[name] for name in FIGURES}, "published": published}
 
 
 def report(dataset: Dataset, output: str) -> None:

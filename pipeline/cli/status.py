@@ -1,12 +1,16 @@
 """Print how far a dataset is; --verify reads every file and compares it with what was written.
 
 python -m pipeline status out/ --verify
+python -m pipeline status out/ --json
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
+from pipeline.cli.output import add_json, printing_json
 from pipeline.errors import PipelineError
 
 SHOWN = 5  # faults named in the error
@@ -20,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", action="store_true", help="read every file and compare it with what was written"
     )
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -32,22 +37,45 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.storage.paths import resolve_path
 
     output = resolve_path(arguments.output)
-    dataset = Dataset(dataset_folder(output))
-    if arguments.verify and (faults := list(all_faults(dataset, output))):
-        more = f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
-        raise PipelineError(
-            f"{dataset.root} is not as it was written: {'; '.join(faults[:SHOWN])}{more}. Run "
-            "create_dataset.py on it again, which makes what is missing or cut short; first delete the state"
-            " of a shard that has changed"
-        )
-    manifest = Manifest(dataset.root / "manifest")
-    stats = dataset.stats()
-    left = unfinished(dataset, manifest)
-    print(f"{dataset.root}: {len(manifest.shards) - len(left):,} of {len(manifest.shards):,} shards done")
-    print(f"{manifest.rows:,} utterances planned, {sum(shard.rows for shard in left):,} to do")
-    print(f"{stats['rows']:,} rows, {stats['hours']:.2f} hours, {stats['rejected']:,} rejected")
-    for reason, number in stats["reasons"].items():
-        print(f"  {number:,} {reason}")
-    if arguments.verify:
-        print("every file is as it was written")
+    with printing_json(arguments.json) as emit:
+        dataset = Dataset(dataset_folder(output))
+        faults = list(all_faults(dataset, output)) if arguments.verify else None
+        if faults and arguments.json:
+            emit({"dataset": str(dataset.root), "faults": faults})
+        if faults:
+            raise _damage(str(dataset.root), faults)
+        manifest, stats = Manifest(dataset.root / "manifest"), dataset.stats()
+        left = unfinished(dataset, manifest)
+        found = {
+            "dataset": str(dataset.root),
+            "complete": not left,
+            "shards": len(manifest.shards),
+            "shards_done": len(manifest.shards) - len(left),
+            "utterances": manifest.rows,
+            "utterances_to_do": sum(shard.rows for shard in left),
+            **{name: stats[name] for name in ("rows", "hours", "codes", "rejected", "reasons")},
+            "faults": faults,
+        }
+        if arguments.json:
+            emit(found)
+        else:
+            _tell(found)
     return 0
+
+
+def _damage(root: str, faults: list[str]) -> PipelineError:
+    more = f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
+    return PipelineError(
+        f"{root} is not as it was written: {'; '.join(faults[:SHOWN])}{more}. Run create_dataset.py on it "
+        "again, which makes what is missing or cut short; first delete the state of a shard that has changed"
+    )
+
+
+def _tell(found: Mapping[str, Any]) -> None:
+    print(f"{found['dataset']}: {found['shards_done']:,} of {found['shards']:,} shards done")
+    print(f"{found['utterances']:,} utterances planned, {found['utterances_to_do']:,} to do")
+    print(f"{found['rows']:,} rows, {found['hours']:.2f} hours, {found['rejected']:,} rejected")
+    for reason, number in found["reasons"].items():
+        print(f"  {number:,} {reason}")
+    if found["faults"] is not None:
+        print("every file is as it was written")

@@ -6,9 +6,10 @@ Reads every row, decodes and listens to a sample, and writes figures, suspect ro
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.cli.options import Flags, add_settings, given_settings
+from pipeline.cli.output import add_json, coloured, printing_json
 
 if TYPE_CHECKING:
     from pipeline.validate.session import Outcome
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tokenizer", metavar="NAME_OR_PATH", help="count training lengths exactly [a bound is used]"
     )
     add_settings(parser, FLAGS, "validation.min_stoi=0.9")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,31 +57,58 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.validate.api import validate
 
     given = given_settings(arguments, FLAGS, listed="validation.")
-    outcome = validate(
-        arguments.output,
-        config=arguments.config,
-        settings={key: None if value == "null" else value for key, value in given.items()},
-        audio=arguments.audio,
-        text=arguments.text,
-        model=arguments.model,
-        held_out=arguments.held_out,
-        tokenizer=arguments.tokenizer,
-        report=arguments.report,
-        say=print,
-    )
-    _tell(outcome)
+    with printing_json(arguments.json) as emit:
+        outcome = validate(
+            arguments.output,
+            config=arguments.config,
+            settings={key: None if value == "null" else value for key, value in given.items()},
+            audio=arguments.audio,
+            text=arguments.text,
+            model=arguments.model,
+            held_out=arguments.held_out,
+            tokenizer=arguments.tokenizer,
+            report=arguments.report,
+            say=print,
+        )
+        if arguments.json:
+            emit(_summary(outcome))
+        else:
+            _tell(outcome)
     return STATUS[outcome.verdict]
+
+
+def _summary(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "verdict": outcome.verdict,
+        "rows": outcome.scan.rows,
+        "suspects": len(outcome.suspects),
+        "report": str(outcome.report),
+        "checks": [
+            {
+                "title": check.title,
+                "figure": check.figure,
+                "outcome": check.outcome,
+                "value": check.value,
+                "limit": check.limit,
+                "at_most": check.at_most,
+            }
+            for check in outcome.checks
+        ],
+        "missing": outcome.metrics["missing"],
+        "notes": outcome.metrics["notes"],
+    }
 
 
 def _tell(outcome: Outcome) -> None:
     for check in outcome.checks:
         value = "not measured" if check.value is None else f"{check.value:.4g}"
         sign = "at most" if check.at_most else "at least"
-        print(f"  {check.outcome:7}  {check.title}: {value} ({sign} {check.limit:g})")
+        print(f"  {coloured(check.outcome, 7)}  {check.title}: {value} ({sign} {check.limit:g})")
     for one in outcome.metrics["missing"]:
         print(f"  without {one['package']}: no {one['purpose']}; {one['install']}")
     for note in outcome.metrics["notes"]:
         print(f"  {note}")
     suspects = len(outcome.suspects)
-    print(f"verdict: {outcome.verdict}; {suspects:,} suspect rows in {outcome.report / 'suspects.jsonl'}")
+    verdict = coloured(outcome.verdict)
+    print(f"verdict: {verdict}; {suspects:,} suspect rows in {outcome.report / 'suspects.jsonl'}")
     print(f"report: {outcome.report / 'index.html'}")

@@ -1,0 +1,132 @@
+"""What verbs print for programs (`--json`), and where their words have colours."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+from pathlib import Path
+
+import pytest
+from publish_helpers import ROWS, make_dataset
+
+from pipeline.__main__ import VERBS, main
+
+DOCUMENTED = (Path(__file__).parents[1] / "docs" / "scripts.md").read_text(encoding="utf-8")
+ESCAPE = "\033["
+
+
+def documented(verb: str) -> set[str]:
+    """The keys that docs/scripts.md lists for a verb."""
+    section = DOCUMENTED.partition(f"### `{verb} --json`")[2].partition("\n##")[0]
+    return set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| ([^|]*) \|", section, re.MULTILINE))))
+
+
+def test_status_names_every_fault_for_a_program_and_ends_with_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = make_dataset(tmp_path / "out", ROWS)
+    for shard in range(3):
+        out.files(shard).data.unlink()
+    assert main(["status", str(out.root), "--verify", "--json"]) == 1
+    said = capsys.readouterr()
+    faults = json.loads(said.out)["faults"]
+    assert [fault for fault in faults if "data/" in fault] == [
+        f"data/train-{shard:05d}.jsonl is missing" for shard in range(3)
+    ]
+    assert said.err.startswith("error: ")
+
+
+def test_each_prints_one_object_of_the_documented_keys_and_the_rest_on_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert main(["create", "-o", str(out), "--max-samples", "3", "--num-workers", "0", "--json"]) == 0
+    said = capsys.readouterr()
+    made = json.loads(said.out)
+    assert set(made) == documented("create")
+    assert (made["complete"], made["rows"], made["rejected"], made["published"]) == (True, 3, 0, None)
+    assert "plan: 3 utterances" in said.err
+
+    assert main(["status", str(out), "--json"]) == 0
+    said = capsys.readouterr()
+    known = json.loads(said.out)
+    assert set(known) == documented("status")
+    assert (known["complete"], known["shards"], known["shards_done"]) == (True, 1, 1)
+    assert {name: known[name] for name in ("rows", "hours", "codes", "rejected", "reasons")} == {
+        name: made[name] for name in ("rows", "hours", "codes", "rejected", "reasons")
+    }
+    assert known["faults"] is None
+    assert said.err == ""
+
+    judged = ["validate", str(out), "--sample", "0", "--exact", "0", "--json"]
+    status = main(judged)
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert set(found) == documented("validate")
+    assert status == {"pass": 0, "fail": 4, "not judged": 5}[found["verdict"]]
+    assert (found["rows"], Path(found["report"], "index.html").exists()) == (3, True)
+    assert {"title", "figure", "outcome", "value", "limit", "at_most"} == set(found["checks"][0])
+    assert "3 rows read" in said.err
+
+
+def test_what_goes_wrong_leaves_standard_output_empty(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["status", str(tmp_path)], ["validate", str(tmp_path)], ["create", "nowhere", "-o", "x"]):
+        assert main([*words, "--json"]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err.startswith("error: ")
+        assert said.err.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dataset that fails: two rows are one."""
+    rows = [{**row, "code": ROWS[0]["code"]} for row in ROWS]
+    return make_dataset(tmp_path_factory.mktemp("broken") / "out", rows).root
+
+
+def on_terminal(words: list[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a verb prints on a terminal of its own."""
+    screen, terminal = pty.openpty()
+    with os.fdopen(terminal, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr("sys.stdout", stdout)
+        main(words)
+    shown = b""
+    with os.fdopen(screen, "rb", buffering=0) as file, contextlib.suppress(OSError):  # its end is an error
+        while part := file.read(4096):
+            shown += part
+    return shown.decode()
+
+
+def test_a_verdict_is_red_or_green_on_a_terminal_alone(
+    broken: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    judge = ["validate", str(broken), "--sample", "0", "--exact", "0"]
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(judge) == 4
+    assert ESCAPE not in capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        shown = on_terminal(judge, patch)
+    assert "verdict: \033[31mfail\033[0m;" in shown
+    assert "\033[32mpassed \033[0m" in shown
+    monkeypatch.setenv("NO_COLOR", "1")
+    with monkeypatch.context() as patch:
+        assert ESCAPE not in on_terminal(judge, patch)
+
+
+def test_every_verb_that_has_figures_for_scripts_spells_the_option_alike(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spelled = set()
+    for verb in VERBS:
+        with pytest.raises(SystemExit):
+            main([verb, "--help"])
+        if "--json" in capsys.readouterr().out:
+            spelled.add(verb)
+    assert spelled == {"create", "status", "validate"}
