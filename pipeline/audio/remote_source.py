@@ -24,13 +24,8 @@ from typing import Any
 
 from pipeline.audio.source import AudioSource, FolderSource, open_file
 from pipeline.errors import PipelineError
-from pipeline.storage.paths import resolve_path, store
+from pipeline.storage.paths import resolve_path, store, version_of
 
-# Of an object's information, by store; the first that is there tells one content from another.
-VERSION_KEYS = (
-    *("ETag", "etag", "md5Hash", "blob_id", "oid"),
-    *("LastModified", "last_modified", "mtime", "updated"),
-)
 FOLDERS = 4  # listings that a process keeps while it plans
 OBJECTS = 1024  # versions that a process remembers while it loads
 LOCKS = 64  # objects that may be fetched side by side; those of one lock wait for each other
@@ -182,8 +177,7 @@ _listing = threading.Lock()  # planning asks from many threads, and one of them 
 
 def _size_version(info: dict[str, Any]) -> tuple[int, int]:
     """Return the bytes of an object, and 56 bits that change with its content."""
-    mark = next((info[key] for key in VERSION_KEYS if info.get(key)), None)
-    digest = hashlib.sha256(repr(mark).strip("'\"").encode()).digest()
+    digest = hashlib.sha256(repr(version_of(info)).strip("'\"").encode()).digest()
     return int(info["size"] or 0), int.from_bytes(digest[:7], "big")
 
 

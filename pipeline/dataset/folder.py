@@ -52,13 +52,18 @@ def check_output(output: Path, settings: Settings) -> Dataset | None:
 
 
 def open_or_init(root: Path, settings: Settings) -> Dataset:
-    """Open the dataset in `root`; the first run writes its `config.yaml`. Raises as `check_output` does."""
-    if (dataset := check_output(root, settings)) is not None:
-        return dataset
-    kept = settings.model_dump(exclude={"run"})  # where shards were made says nothing of the dataset
-    content = {"fingerprint": settings.fingerprint(), "settings": kept}
-    write_text(root / "config.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-    return Dataset(root)
+    """Open the dataset in `root` for a run that holds it; the first one writes its `config.yaml`.
+
+    Raises as `check_output` does.
+    """
+    dataset = check_output(root, settings)
+    if dataset is None:
+        kept = settings.model_dump(exclude={"run"})  # where shards were made says nothing of the dataset
+        content = {"fingerprint": settings.fingerprint(), "settings": kept}
+        write_text(root / "config.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        dataset = Dataset(root)
+    dataset.held = True
+    return dataset
 
 
 def _opened(root: Path, settings: Settings) -> Dataset:

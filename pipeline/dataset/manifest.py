@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError, naming
 from pipeline.storage.files import replacing
+from pipeline.storage.paths import local
 from pipeline.utterance import Utterance
 
 SCHEMA = pa.schema(
@@ -42,6 +43,7 @@ SCHEMA = pa.schema(
 )
 STATED = tuple(field.name for field in dataclasses.fields(Utterance))  # columns that a transcript fills
 MAX_SHARDS = 1000  # row groups a chunk: its footer, which each look at a shard reads, stays below 2 MB
+BATCH = 4096  # rows read at a time where all are read
 SHARDS = b"shards"  # metadata key: JSON list of {rows, digest}, one a row group
 
 
@@ -131,9 +133,12 @@ class Manifest:
         return self.folder / f"part-{number:05d}.parquet"
 
     def read_rows(self) -> Iterator[ManifestRow]:
-        """Yield every row, a shard in memory at a time."""
-        for shard in self.shards:
-            yield from shard.rows_read()
+        """Yield every row, some in memory at a time; each chunk is opened, and its footer read, once."""
+        for chunk in self.chunks:
+            with local(chunk) as copy, _reading(copy) as file:
+                for batch in pq.ParquetFile(file).iter_batches(BATCH):
+                    for row in batch.to_pylist():
+                        yield ManifestRow.of(**row)
 
     def columns_without_values(self, columns: Iterable[str]) -> list[str]:
         """Return those of `columns` in which every row is null, by the chunks' own counts."""

@@ -15,10 +15,11 @@ from pipeline.config import CorpusSettings, OutputSettings, read_yaml
 from pipeline.dataset import rows
 from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.state import ShardFiles, State, digest_of, parse_state
+from pipeline.dataset.state_index import read_states
 from pipeline.dataset.stats import totals
 from pipeline.errors import UsageError, naming
 from pipeline.runtime import find_file
-from pipeline.storage.paths import contents, is_remote, is_url, local, resolve_path, sizes
+from pipeline.storage.paths import is_remote, is_url, local, resolve_path, sizes
 
 AGAIN = "run create_dataset.py on it again, which makes what is missing"
 
@@ -58,6 +59,7 @@ class Dataset:
         self.fingerprint: str = content["fingerprint"]
         self.form: str = output.format
         self.split: str = output.split
+        self.held = False  # by a run, which may then write to it
         self._writer = ""
         self._states: dict[int, State] | None = None
         self._damaged: list[str] = []  # names of state files that cannot be read
@@ -102,7 +104,8 @@ class Dataset:
     def _read_states(self) -> dict[int, State]:
         if self._states is None:
             self._states, self._damaged = {}, []
-            for name, content in sorted(contents(self.root / "state", f"{self.split}-*.json").items()):
+            found = read_states(self.root / "state", self.split, may_write=self.held)
+            for name, content in sorted(found.items()):
                 try:
                     state = parse_state(content)
                 except ValueError:

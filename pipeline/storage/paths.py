@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,12 @@ EXTRAS = {
 }  # protocol: extra of pyproject.toml that serves it
 # Nothing that reads from any server, or through another scheme: a setting may come from a stranger's dataset.
 STORES = frozenset((*EXTRAS, "hf", "abfs", "abfss", "az", "adl", "oci", "memory"))
+
+# Of an object's information, by store; the first that is there tells one content from another.
+VERSION_KEYS = (
+    *("ETag", "etag", "md5Hash", "blob_id", "oid"),
+    *("LastModified", "last_modified", "mtime", "updated"),
+)
 
 
 def is_url(text: str) -> bool:
@@ -134,14 +140,45 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
     if is_remote(folder):
         fs, path = store(folder)
         with _talking(folder):
-            names = fs.glob(f"{path}/{pattern}")
-            read = fs.cat(names, on_error="omit") if names else {}
-        return {name.rpartition("/")[2]: content for name, content in read.items()}
+            names = [name.rpartition("/")[2] for name in fs.glob(f"{path}/{pattern}")]
+        return fetch(folder, names)
     found = {}
     for each in folder.glob(pattern):
         with contextlib.suppress(FileNotFoundError), naming(each):
             found[each.name] = each.read_bytes()
     return found
+
+
+def fetch(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
+    """Read objects right below a folder of a store, many at a time; one that vanished is skipped."""
+    fs, path = store(folder)
+    paths = [f"{path}/{name}" for name in names]
+    with _talking(folder):
+        read = fs.cat(paths, on_error="omit") if paths else {}
+    return {name.rpartition("/")[2]: content for name, content in read.items()}
+
+
+def versions(folder: Path) -> dict[str, str | None]:
+    """Return what tells one content from another of each object right below a folder of a store, by name.
+
+    It is None where the store says nothing of the kind.
+    """
+    fs, path = store(folder)
+    try:
+        with _talking(folder):
+            listed = fs.ls(path, detail=True)
+    except FileNotFoundError:
+        return {}
+    return {
+        each["name"].rpartition("/")[2]: None if (mark := version_of(each)) is None else repr(mark)
+        for each in listed
+        if each["type"] == "file"
+    }
+
+
+def version_of(info: Mapping[str, Any]) -> Any:
+    """Return what a store says of an object that changes with its content; None if it says nothing."""
+    return next((info[key] for key in VERSION_KEYS if info.get(key)), None)
 
 
 def sizes(folder: Path) -> dict[str, int]:
