@@ -28,8 +28,8 @@ status: .venv/base  ## how far OUT is, and whether its files are as they were wr
 validate: .venv/validate build/models/tiny.en.pt  ## a verdict on OUT before training: [OUT=] [ARGS=]
 	$(RUN) -m pipeline validate $(OUT) $(ARGS)
 
-export: .venv/base  ## OUT to a training format: TO=llasa-trainer|llasa-memmap|… TOKENIZER=… [ARGS=]
-	$(RUN) -m pipeline export $(OUT) --to $(TO) --tokenizer $(TOKENIZER) $(ARGS)
+export: .venv/base  ## OUT to a training format: TO=sft|llasa-memmap|webdataset|… [TOKENIZER=…] [ARGS=]
+	$(RUN) -m pipeline export $(OUT) --to $(TO) $(if $(TOKENIZER),--tokenizer $(TOKENIZER)) $(ARGS)
 
 push: .venv/base  ## OUT to the Hugging Face Hub: REPO=USER/NAME [ARGS=--private]
 	$(RUN) -m pipeline push $(OUT) $(REPO) $(ARGS)

@@ -1,4 +1,4 @@
-"""Write a dataset as the files that a LLASA training program reads.
+"""Write a dataset as the files that a training program or a loader of data reads.
 
 A sample that is too long with its prompt is listed in left_out.jsonl, never cut.
 """
@@ -8,16 +8,18 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from pipeline.export.api import MAX_LENGTH
 from pipeline.llasa_format import DATE
 
 if TYPE_CHECKING:
     from pipeline.export.formats import Outcome
 
-FORMATS = ("llasa-trainer", "llasa-memmap", "unsloth-memmap", "sharded-memmap", "sft")
+FORMATS = ("llasa-trainer", "llasa-memmap", "unsloth-memmap", "sharded-memmap", "sft", "webdataset", "lhotse")
 EPILOG = """\
 examples:
   python -m pipeline export out/ --to sft --tokenizer HKUSTAudio/Llasa-1B-Multilingual --val-share 0.01
   python -m pipeline export out/ --to llasa-memmap --tokenizer my-llasa/ --split-by speaker --val-share 0.05
+  python -m pipeline export out/ --to webdataset --embed-audio
 """
 
 
@@ -26,15 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EPILOG
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
     parser.add_argument("--to", required=True, choices=FORMATS, help="the program that reads it")
-    parser.add_argument(
-        "--tokenizer", required=True, metavar="NAME", help="of the LLASA to train: folder or Hugging Face id"
-    )
     parser.add_argument("-o", "--output", metavar="DIR", help="folder to write [OUT/export/FORMAT]")
-    parser.add_argument(
-        "--max-length", type=int, default=2048, metavar="N", help="tokens of a sample with its prompt [2048]"
+    tokens = parser.add_argument_group("tokens, for all but webdataset and lhotse")
+    tokens.add_argument(
+        "--tokenizer", metavar="NAME_OR_PATH", help="of the LLASA to train: folder or Hugging Face id"
     )
-    parser.add_argument("--messages", action="store_true", help="sft: turns of a chat instead of token ids")
-    parser.add_argument("--date", default=DATE, help=f"in the prompts of models that date them [{DATE}]")
+    tokens.add_argument(
+        "--max-length", type=int, metavar="N", help=f"tokens of a sample with its prompt [{MAX_LENGTH}]"
+    )
+    tokens.add_argument("--messages", action="store_true", help="sft: turns of a chat instead of token ids")
+    tokens.add_argument("--date", help=f"in the prompts of models that date them [{DATE}]")
+    recordings = parser.add_argument_group("recordings, for webdataset and lhotse")
+    recordings.add_argument("--embed-audio", action="store_true", help="write the recordings too, as FLAC")
+    recordings.add_argument("--audio", metavar="DIR", help="where the recordings are, if they were moved")
     split = parser.add_argument_group("validation rows")
     split.add_argument("--val-share", type=float, default=0.0, metavar="X", help="share set aside [0]")
     split.add_argument(

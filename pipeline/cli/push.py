@@ -6,11 +6,6 @@ A push that was cut off is finished by the same command; only what is new is sen
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pipeline.audio.source import AudioSource
-    from pipeline.dataset.reader import Dataset
 
 EPILOG = """\
 examples:
@@ -33,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Push, and print the address."""
     from pipeline.dataset.reader import Dataset
+    from pipeline.dataset.recordings import open_source
     from pipeline.publish.push import push_dataset
 
     dataset = Dataset(arguments.dataset)
@@ -41,15 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.repository,
         private=arguments.private,
         revision=arguments.revision,
-        embed_audio=source_of(dataset, arguments.audio) if arguments.embed_audio else None,
+        embed_audio=open_source(dataset, arguments.audio) if arguments.embed_audio else None,
         say=print,
     )
     print(url)
     return 0
-
-
-def source_of(dataset: Dataset, audio: str | None = None) -> AudioSource:
-    """Return the source of a dataset's recordings. Raises UsageError if the corpus is gone."""
-    from pipeline.corpus import open_corpus
-
-    return open_corpus(dataset.corpus(audio)).source

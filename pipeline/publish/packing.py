@@ -6,7 +6,6 @@ give the same bytes.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.audio.source import AudioSource
-from pipeline.dataset.manifest import Manifest
 from pipeline.dataset.reader import Dataset
+from pipeline.dataset.recordings import Recordings
 from pipeline.dataset.rows import schema
 from pipeline.errors import UsageError
 
@@ -26,7 +25,6 @@ ROWS_PER_FILE_WITH_AUDIO = 2_000
 ROWS_PER_GROUP = 1_000
 ROWS_PER_GROUP_WITH_AUDIO = 100  # what a viewer or a stream reads at once
 AUDIO = pa.struct([("bytes", pa.binary()), ("path", pa.string())])  # what `datasets` calls an Audio
-CUT_SECONDS = 3600.0  # an utterance cut out of a recording is never as long, nor takes as long to decode
 
 
 @dataclass(frozen=True)
@@ -89,70 +87,29 @@ def _tables(
     dataset: Dataset, pack: Pack, columns: Sequence[str], source: AudioSource | None
 ) -> Iterator[pa.Table]:
     """Yield the rows, a row group at a time; null if a shard lacks a column."""
+    recordings = None if source is None else Recordings(dataset, source)
     for shard in pack.shards:
         table = dataset.table(shard)
         for field in schema(columns):
             if field.name not in table.column_names:
                 table = table.append_column(field, pa.nulls(len(table), field.type))
         table = table.select(list(columns))
-        if source is None:
+        if recordings is None:
             for start in range(0, len(table), ROWS_PER_GROUP):
                 yield table.slice(start, ROWS_PER_GROUP)
             continue
-        cuts = _cuts(dataset, shard)
         at = table.schema.get_field_index("audio")
         for start in range(0, len(table), ROWS_PER_GROUP_WITH_AUDIO):
             part = table.slice(start, ROWS_PER_GROUP_WITH_AUDIO)
-            yield part.set_column(at, pa.field("audio", AUDIO), _recordings(part, cuts, source))
+            yield part.set_column(at, pa.field("audio", AUDIO), _embedded(part, shard, recordings))
 
 
-def _cuts(dataset: Dataset, shard: int) -> dict[str, tuple[float | None, float | None]]:
-    """Return, by id, the seconds at which utterances lie that are a part of a recording."""
-    planned = Manifest(dataset.root / "manifest").shards[shard].read().select(["id", "start", "end"])
-    return {
-        row["id"]: (row["start"], row["end"])
-        for row in planned.to_pylist()
-        if row["start"] is not None or row["end"] is not None
-    }
-
-
-def _recordings(
-    table: pa.Table, cuts: dict[str, tuple[float | None, float | None]], source: AudioSource
-) -> pa.Array:
-    recordings: list[dict[str, Any]] = []
+def _embedded(table: pa.Table, shard: int, recordings: Recordings) -> pa.Array:
+    spans = recordings.spans(shard)
+    found: list[dict[str, Any]] = []
     for name, locator in zip(table["id"].to_pylist(), table["audio"].to_pylist(), strict=True):
-        if name in cuts:
-            recordings.append({"bytes": _cut(source, locator, *cuts[name]), "path": f"{name}.flac"})
+        if name in spans:
+            found.append({"bytes": recordings.flac(locator, spans[name]).content, "path": f"{name}.flac"})
         else:
-            recordings.append({"bytes": _read(source, locator), "path": locator})
-    return pa.array(recordings, AUDIO)
-
-
-def _read(source: AudioSource, locator: str) -> bytes:
-    try:
-        with source.open(locator) as file:
-            return file.read()
-    except OSError as error:
-        raise _not_there(locator, error.strerror or str(error)) from error
-
-
-def _cut(source: AudioSource, locator: str, start: float | None, end: float | None) -> bytes:
-    """Return the part of a recording from `start` to `end`, mono, as a FLAC file of its own."""
-    import soundfile
-
-    from pipeline.audio.decode import AudioError, decode
-
-    try:
-        with source.open(locator) as recording:
-            waveform, rate = decode(
-                recording, start=start, end=end, max_seconds=CUT_SECONDS, deadline_seconds=CUT_SECONDS
-            )
-    except (OSError, AudioError) as error:
-        raise _not_there(locator, str(error)) from error
-    file = io.BytesIO()
-    soundfile.write(file, waveform.numpy(), rate, format="FLAC")
-    return file.getvalue()
-
-
-def _not_there(locator: str, why: str) -> UsageError:
-    return UsageError(f"cannot embed {locator}: {why}. Put it back, or push without --embed-audio")
+            found.append({"bytes": recordings.original(locator), "path": locator})
+    return pa.array(found, AUDIO)

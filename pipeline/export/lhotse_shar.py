@@ -1,0 +1,125 @@
+"""Writes Lhotse Shar: what `CutSet.from_shar(in_dir=…)` reads (lhotse/shar/readers/lazy.py).
+
+A split is a folder with `cuts.000000.jsonl.gz` and, in the same order, `codes.000000.tar`; with audio also
+`recording.000000.tar`. `cut.load_codes()` gives the codes, uint16. They are an Array rather than a
+TemporalArray, since a clip's last code reaches past its end, where lhotse would cut it off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+from collections import Counter
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote
+
+from pipeline.errors import naming
+from pipeline.export.rows import Row, Rows
+from pipeline.export.tars import Tar
+
+PLACE = {"storage_type": "shar", "storage_path": "", "storage_key": ""}  # in the tar beside the cuts
+
+
+class LhotseWriter:
+    """Appends to the files of a split, and on to further ones."""
+
+    def __init__(self, folder: Path, rows_per_file: int) -> None:
+        self._folder = folder
+        self._rows_per_file = rows_per_file
+        self._open: dict[str, _Shard] = {}
+        self._rows: Counter[str] = Counter()
+
+    def write(self, split: str, rows: Rows) -> None:
+        """Append the rows of a split."""
+        for row in rows:
+            number, within = divmod(self._rows[split], self._rows_per_file)
+            if within == 0:
+                self._begin(split, number, with_audio=row.clip is not None)
+            self._open[split].add(row)
+            self._rows[split] += 1
+
+    def _begin(self, split: str, number: int, *, with_audio: bool) -> None:
+        if split in self._open:
+            self._open[split].close()
+        self._open[split] = _Shard(self._folder / split, number, with_audio)
+
+    def close(self) -> None:
+        """Finish the files."""
+        for shard in self._open.values():
+            shard.close()
+
+
+class _Shard:
+    def __init__(self, folder: Path, number: int, with_audio: bool) -> None:
+        folder.mkdir(exist_ok=True)
+        self._path = folder / f"cuts.{number:06d}.jsonl.gz"
+        self._file = self._path.open("wb")
+        self._cuts = gzip.GzipFile("", "wb", fileobj=self._file, mtime=0)  # or its name and time are in it
+        self._codes = Tar(folder / f"codes.{number:06d}.tar")
+        self._recordings = Tar(folder / f"recording.{number:06d}.tar") if with_audio else None
+
+    def add(self, row: Row) -> None:
+        name = cut_id(row.columns["id"])
+        codes = {**PLACE, "shape": [len(row.codes)]}
+        self._codes.add(f"{name}.npy", row.codes_npy)
+        self._codes.add(f"{name}.json", _line(codes))
+        seconds, with_recording = float(row.columns["duration"]), dict[str, Any]()
+        if row.clip is not None and self._recordings is not None:
+            seconds = row.clip.samples / row.clip.rate
+            recording = _recording(name, row.clip.rate, row.clip.samples)
+            with_recording = {"recording": recording}
+            self._recordings.add(f"{name}.flac", row.clip.content)
+            self._recordings.add(f"{name}.json", _line(recording))
+        with naming(self._path):
+            self._cuts.write(_line(_cut(name, row, seconds, codes) | with_recording))
+
+    def close(self) -> None:
+        with contextlib.ExitStack() as stack:
+            for tar in filter(None, (self._codes, self._recordings)):
+                stack.callback(tar.close)
+            with naming(self._path), self._file:
+                self._cuts.close()
+
+
+def cut_id(name: str) -> str:
+    """Return a row's id; escaped as in a URL if lhotse could not tell it from the name of a file in a tar."""
+    path = PurePosixPath(f"{name}.npy")
+    plain = str(path.parent / path.stem) == name and path.suffix == ".npy" and name.isprintable()
+    return name if plain else quote(name, safe="")
+
+
+def _cut(name: str, row: Row, seconds: float, codes: dict[str, Any]) -> dict[str, Any]:
+    supervision: dict[str, Any] = {
+        "id": row.columns["id"],
+        "recording_id": name,
+        "start": 0.0,
+        "duration": seconds,
+        "channel": 0,
+    }
+    stated = {key: row.columns[key] for key in ("text", "language", "speaker") if key in row.columns}
+    return {
+        "id": name,
+        "start": 0.0,
+        "duration": seconds,
+        "channel": 0,
+        "supervisions": [supervision | stated],
+        "custom": {"codes": codes, "audio": row.columns["audio"]},
+        "type": "MonoCut",
+    }
+
+
+def _recording(name: str, rate: int, samples: int) -> dict[str, Any]:
+    return {
+        "id": name,
+        "sources": [{"type": "shar", "channels": [0], "source": ""}],
+        "sampling_rate": rate,
+        "num_samples": samples,
+        "duration": samples / rate,
+        "channel_ids": [0],
+    }
+
+
+def _line(found: dict[str, Any]) -> bytes:
+    return json.dumps(found, ensure_ascii=False).encode() + b"\n"
