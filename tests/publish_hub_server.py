@@ -44,6 +44,7 @@ class _Refused(Exception):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the one before to be acknowledged
     protocol_version = "HTTP/1.1"
     hub: Hub
 

@@ -116,13 +116,16 @@ def test_a_bug_in_a_source_is_raised_not_rejected(folder, workers):
         list(loaded(folder, work(["breaks.wav"]), workers))
 
 
-def test_an_error_in_the_planning_of_batches_is_raised_as_it_is(folder):
+def test_an_error_in_the_planning_of_batches_is_raised_as_it_is_after_what_was_planned(folder):
     def failing() -> Iterator[tuple[int, list[Request]]]:
         yield from work(sound(folder))
         raise RuntimeError("the manifest is gone")
 
+    batches = loaded(folder, failing(), 1)
+    found = fates(next(batches) for _ in work(sound(folder)))
+    assert found == dict.fromkeys(range(len(sound(folder))))
     with pytest.raises(RuntimeError, match=r"^the manifest is gone$"):
-        list(loaded(folder, failing(), 1))
+        next(batches)
 
 
 def test_workers_that_die_without_a_clip_to_blame_are_an_error(folder, monkeypatch):

@@ -62,6 +62,8 @@ def load(
                 yield received.unpack()
         finally:
             pool.close()
+        if received is None and feed.error is not None:
+            raise feed.error
         if received is None:
             return
         triage.resolve(received, feed.in_flight)
@@ -73,7 +75,7 @@ class _Feed:
     def __init__(self, batches: Iterable[tuple[int, list[Request]]]) -> None:
         self._batches = iter(batches)
         self.in_flight: deque[Work] = deque()  # handed out and not yet yielded, oldest first
-        self.error: Exception | None = None  # what the caller's `batches` raised
+        self.error: Exception | None = None  # what the caller's `batches` raised: told once all else is out
 
     def __iter__(self) -> Iterator[Work]:
         yield from list(self.in_flight)
@@ -81,9 +83,8 @@ class _Feed:
             for key, requests in self._batches:
                 self.in_flight.append(Work(key, requests, {}))
                 yield self.in_flight[-1]
-        except Exception as error:
+        except Exception as error:  # raised here, it would leave the DataLoader half-made
             self.error = error
-            raise
 
 
 class WorkerPool:
@@ -92,7 +93,7 @@ class WorkerPool:
     def __init__(
         self, load_clip: ClipLoader, feed: _Feed, workers: int, prefetch: int, pin_memory: bool
     ) -> None:
-        self._feed, self._timeout = feed, load_clip.decode_timeout
+        self._timeout = load_clip.decode_timeout
         self._clock = AwakeClock()
         self._begun: dict[int, tuple[float, float]] = {}  # by process id: which clip, and since when
         options: dict[str, Any] = {}
@@ -133,7 +134,7 @@ class WorkerPool:
             except (RuntimeError, OSError, EOFError) as error:
                 # RuntimeError is the DataLoader's for a timeout and for a worker that it finds dead; the
                 # others come when a worker dies while its batch is fetched, before its death is known.
-                if self._feed.error is not None or self._heartbeats is None:
+                if self._heartbeats is None:
                     raise
                 timed_out = isinstance(error, RuntimeError) and "timed out" in str(error)
                 if not timed_out:

@@ -6,11 +6,14 @@ import logging
 import multiprocessing
 import os
 import shutil
-from multiprocessing.util import get_temp_dir
+from contextlib import ExitStack
+from multiprocessing import process
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.storage.scratch import scratch_folder
 
 MAX_WORKERS = 16  # by default; at 400 to 2,000 times real time each, more than one GPU encodes
 SHARED_MEMORY = Path("/dev/shm")
@@ -26,10 +29,19 @@ def fork_server() -> Any:
     They are copies of a server that never touched CUDA and has no threads. All share this process's temporary
     folder, so that whoever outlives it can remove it.
     """
-    get_temp_dir()
+    _share_temporary_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     return context
+
+
+def _share_temporary_folder() -> None:
+    """Give multiprocessing a folder for its sockets before it makes one that a killed run would leave."""
+    shared: dict[str, Any] = process.current_process()._config  # type: ignore[attr-defined]
+    if shared.get("tempdir") is None:
+        held = ExitStack()
+        shared["tempdir"] = str(held.enter_context(scratch_folder("loader")))
+        Finalize(None, held.close, exitpriority=-100)  # after the processes that use it
 
 
 def worker_count(asked: int | None) -> int:

@@ -9,13 +9,14 @@ import os
 import pickle
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
-from multiprocessing.util import get_temp_dir
+from multiprocessing.util import Finalize, get_temp_dir
 from typing import Any
 
 import torch
@@ -202,7 +203,13 @@ def init_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
     silence_native_output()
+    Finalize(None, _silence, exitpriority=1000)  # before what multiprocessing itself cleans up
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+
+
+def _silence() -> None:
+    """Say nothing more: whatever fails as a worker ends is no news to the user."""
+    sys.stderr = None  # type: ignore[assignment]
 
 
 def _end_with_parent() -> None:

@@ -7,9 +7,7 @@ the Hub does not have yet.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,6 +20,7 @@ from pipeline.dataset.reader import Dataset
 from pipeline.publish.hub import Repository
 from pipeline.publish.packing import packs, write_pack
 from pipeline.storage.files import checksum
+from pipeline.storage.scratch import scratch_folder
 
 
 def push_dataset(
@@ -48,8 +47,8 @@ def push_dataset(
     names = columns(dataset)
     sizes = {"num_bytes": 0, "num_examples": 0, "download_size": 0}
     additions = []
-    with tempfile.TemporaryDirectory(prefix="push-") as folder:
-        local = Path(folder) / "pack.parquet"
+    with scratch_folder("push") as folder:
+        local = folder / "pack.parquet"
         for number, pack in enumerate(planned, 1):
             packed = write_pack(dataset, pack, names, embed_audio, local)
             sizes["num_bytes"] += packed.bytes

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -15,6 +13,7 @@ from pipeline.annotate.files import annotated, read_annotations
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import SCHEMA
 from pipeline.errors import UsageError
+from pipeline.storage.scratch import scratch_folder
 
 MEMORY = "2GB"  # before rows go to disk
 ASKED = [field for field in SCHEMA if field.name != "code"]
@@ -26,8 +25,8 @@ def row_table(dataset: Dataset) -> Iterator[duckdb.DuckDBPyConnection]:
 
     `row` is a row's number in the dataset. The database reads and writes nothing else on this machine.
     """
-    with tempfile.TemporaryDirectory(prefix="select-") as folder:
-        spill = str(Path(folder, "duckdb"))
+    with scratch_folder("select") as folder:
+        spill = str(folder / "duckdb")
         with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill}) as db:
             _fill(db, dataset)
             db.execute("SET enable_external_access = false")

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.errors import naming
 from pipeline.storage.leases import check_leases
 from pipeline.storage.paths import is_remote, upload
+from pipeline.storage.scratch import scratch_folder
 
 CHUNK = 1 << 20  # bytes read at a time
 
@@ -27,10 +27,10 @@ def replacing(target: Path, writer: str = "") -> Iterator[Path]:
     `writer` separates the temporary names of two that may write one target.
     """
     if is_remote(target):
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder) / target.name
+        with scratch_folder("upload") as folder:
+            yield folder / target.name
             check_leases(target)
-            upload(Path(folder) / target.name, target)
+            upload(folder / target.name, target)
         return
     temporary = target.with_name(f".{target.name}{writer and '.' + writer}.tmp")
     with naming(target):

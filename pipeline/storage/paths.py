@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 from pipeline.errors import MissingPackage, PipelineError, UsageError, naming
+from pipeline.storage.scratch import scratch_folder
 
 EXTRAS = {
     "s3": "s3",
@@ -118,8 +118,8 @@ def local(place: Path) -> Iterator[Path]:
         yield place
         return
     fs, path = store(place)
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / place.name
+    with scratch_folder("download") as folder:
+        copy = folder / place.name
         with _talking(place):
             fs.get_file(path, str(copy))
         yield copy

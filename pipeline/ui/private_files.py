@@ -1,4 +1,7 @@
-"""Where the page keeps files: one folder that nobody else can read, gone when the page ends."""
+"""Where the page keeps files: one folder that nobody else can read, gone when the page ends.
+
+What a page leaves that is killed, the next one removes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from pipeline.storage.scratch import scratch_folder
 
 
 @contextmanager
@@ -16,8 +21,8 @@ def private_files() -> Iterator[None]:
     the place when it is imported, so that must happen inside the block.
     """
     before = os.umask(0o077), tempfile.tempdir
-    with tempfile.TemporaryDirectory(prefix="llasa-page-", ignore_cleanup_errors=True) as folder:
-        tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"] = folder
+    with scratch_folder("page") as folder:
+        tempfile.tempdir = os.environ["GRADIO_TEMP_DIR"] = str(folder)
         try:
             yield
         finally:

@@ -12,6 +12,10 @@ import soundfile
 
 FORMATS = ("jsonl", "arrow", "parquet")
 CLIPS, LATE = 10, 3
+PROMPTS = [
+    Path(__file__).parents[2] / "data/sample/audio/prompts" / name
+    for name in ("tt-weasels.wav", "conf-locked.wav")
+]
 TOKENIZER = "data/sample/llasa-random"
 CODEC = "fake:codebook_size=64"
 REPOSITORY = "user/speech"
@@ -40,9 +44,14 @@ class Place:
         """What faults befall: outputs and temporary files."""
         return self.folder / "box"
 
+    @property
+    def recordings(self) -> Path:
+        """Long ones, for `segment`."""
+        return self.folder / "corpus" / "long"
+
     def words(self, template: Iterable[str]) -> list[str]:
         """Fill AUDIO, TEXT and BOX in."""
-        filled = {"AUDIO": str(self.audio), "TEXT": str(self.text)}
+        filled = {"AUDIO": str(self.audio), "TEXT": str(self.text), "RECORDINGS": str(self.recordings)}
         return [filled.get(word, word.replace("BOX", str(self.box))) for word in template]
 
 
@@ -54,14 +63,18 @@ class Scenario:
     command: Words
     before: tuple[Words, ...] = ()
     change: Callable[[Place], None] | None = None  # made to the corpus between `before` and `command`
+    again: Words | None = None  # how one goes on after a fault, if not by the same command
     after: tuple[Words, ...] = ()  # what completes the output once the command has been run again
+    struck: str = "box"  # the folder whose calls meet faults
+    workers: bool = False  # other processes make calls too, and the run outlives their deaths
     hub: bool = False  # the outcome is also what the Hub holds
 
 
 def create(output: str, *more: str) -> Words:
     """`create` on the small corpus."""
-    fixed = ("--codec", CODEC, "--shard-size", "5", "--num-workers", "0")
-    return ("create", "AUDIO", "TEXT", "-o", f"BOX/{output}", *fixed, *more)
+    fixed = ("--codec", CODEC, "--shard-size", "5")
+    workers = () if "--num-workers" in more else ("--num-workers", "0")
+    return ("create", "AUDIO", "TEXT", "-o", f"BOX/{output}", *fixed, *workers, *more)
 
 
 def export(form: str, *more: str) -> Words:
@@ -83,6 +96,18 @@ def build_corpus(place: Place, clips: int = CLIPS) -> None:
 def _write_clip(place: Place, name: str, seconds: float, rate: int) -> None:
     noise = np.random.default_rng(sum(name.encode())).normal(0, 0.1, round(seconds * rate))
     soundfile.write(place.audio / f"{name}.wav", noise.astype(np.float32), rate)
+
+
+def join_prompts(place: Place) -> None:
+    """Make two recordings of the sample's prompts with a pause between, and one file that is none."""
+    place.recordings.mkdir()
+    spoken = [soundfile.read(path, dtype="float32") for path in PROMPTS]
+    (rate,) = {rate for _, rate in spoken}
+    pause = np.random.default_rng(0).normal(0, 1e-4, 2 * rate)
+    for name, order in (("a", (0, 1)), ("b", (1,))):
+        pieces = [piece for number in order for piece in (spoken[number][0], pause)]
+        soundfile.write(place.recordings / f"{name}.wav", np.concatenate(pieces), rate)
+    (place.recordings / "broken.wav").write_bytes(b"RIFF....WAVE")
 
 
 def grow(place: Place) -> None:
@@ -124,21 +149,44 @@ def everything() -> list[Scenario]:
     ]
     other = export("sft", "--max-length", "40")
     made += [Scenario("export over an older one", export("sft"), (create("out"), other))]
+    made += _with_loader_processes()
+    annotate = ("annotate", "BOX/out", "--with", "duplicates,level")
+    select = ("select", "BOX/out", "--where", "level < 0", "--rows", "6", "-o", "BOX/chosen")
+    made += [
+        Scenario("annotate", annotate, (create("out"),)),
+        Scenario("select", select, (create("out"), annotate)),
+        Scenario("select over an older one", select, (create("out"), annotate, (*select, "--seed", "1"))),
+        Scenario("segment", segment(), change=join_prompts),
+    ]
     made += [Scenario("push", ("push", "BOX/out", REPOSITORY), (create("out"),), hub=True)]
     made += [Scenario("validate", ("validate", "BOX/out", "--audio", "/nowhere"), (create("out"),))]
     made += [Scenario("status --verify", ("status", "BOX/out", "--verify"), (create("out"),))]
     return made
 
 
-def content(box: Path) -> dict[str, bytes]:
-    """Every file's bytes; of JSON all but the times that a run took. Locks say nothing.
+def segment() -> Words:
+    """`segment` with a recogniser that loads nothing, a part a recording, cut into clips."""
+    fixed = ("--asr", "fake:", "--part-size", "1", "--num-workers", "1", "--cut")
+    return ("segment", "RECORDINGS", "-o", "BOX/prepared", *fixed)
 
-    What a killed push leaves in the system's temporary folder is not judged: see docs/reliability.md.
+
+def _with_loader_processes() -> list[Scenario]:
+    """Faults of the run while loader processes are at work, and of their own calls: they read recordings."""
+    command = create("out", "--num-workers", "2")
+    again = (*command, "--retry-rejected")
+    return [
+        Scenario("with loader processes", command, workers=True),
+        Scenario("loader processes", command, again=again, struck="corpus/audio", workers=True),
+    ]
+
+
+def content(box: Path) -> dict[str, bytes]:
+    """Every file's bytes, those of temporary folders too; of JSON all but the times that a run took.
+
+    Locks say nothing.
     """
     found = {}
     for path in sorted(box.rglob("*")):
-        if box / "tmp" in path.parents:
-            continue
         if path.is_file() and not path.name.startswith(".lock"):
             name = path.relative_to(box).as_posix()
             found[name] = _timeless(path.read_bytes()) if path.suffix == ".json" else path.read_bytes()

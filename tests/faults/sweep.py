@@ -12,6 +12,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -82,7 +83,7 @@ class Bench:
         if scenario.change:
             scenario.change(self.place)
         shutil.copytree(self.place.box, self.place.folder / "start")
-        self.injector.arm(self.place.box, Mode.COUNT)
+        self.injector.arm(self._struck, Mode.COUNT)
         ended = self._run(scenario.command)
         self.kinds = self.injector.kinds
         self.injector.disarm()
@@ -107,14 +108,15 @@ class Bench:
         self.hub.private.clear()
         self.hub.branches.clear()
         self.hub.objects.clear()
-        self.injector.arm(self.place.box, case.mode, case.at)
+        self.injector.arm(self._struck, case.mode, case.at)
         ended = self._run(case.scenario.command)
         call = self.injector.met
         self.injector.disarm()
         problems = list(self._ending(case, ended, call))
-        for words in (case.scenario.command, *case.scenario.after):
-            again = self._run(words, fork=False)
-            if again.status != (self.usual if words == case.scenario.command else 0):
+        command = case.scenario.again or case.scenario.command
+        for words in (command, *case.scenario.after):
+            again = self._run(words, fork=case.scenario.workers)
+            if again.status != (self.usual if words == command else 0):
                 problems.append(f"the rerun ends with {again.status}: {again.err.strip()[-300:]}")
                 break
         else:
@@ -127,15 +129,20 @@ class Bench:
     def _ending(self, case: Case, ended: Ended, call: str) -> Iterator[str]:
         if "Traceback" in ended.err:
             yield f"traceback ({ended.err.strip().splitlines()[-1][:200]})"
-        elif case.mode in KILLS:
+        elif case.mode in KILLS and not case.scenario.workers:
             if call and ended.status != -9:
                 yield f"survives SIGKILL with {ended.status}"
-        elif ended.status == self.usual:
+        elif ended.status == self.usual or (ended.status == -signal.SIGKILL and case.mode in KILLS):
             return
         elif ended.status not in SENTENCE_STATUS:
             yield f"ends with {ended.status}: {ended.err.strip()[-200:]}"
         elif sum(line.startswith("error: ") for line in ended.err.splitlines()) != 1:
             yield f"does not end with one sentence: {ended.err.strip()[-300:]!r}"
+
+    @property
+    def _struck(self) -> Path:
+        assert self.scenario is not None
+        return self.place.folder / self.scenario.struck
 
     def _content(self) -> dict[str, bytes]:
         found = content(self.place.box)
@@ -145,7 +152,8 @@ class Bench:
         return found
 
     def _run(self, words: Sequence[str], *, fork: bool = True) -> Ended:
-        return self.zygote.run(*self.place.words(words), fork=fork)
+        assert self.scenario is not None
+        return self.zygote.run(*self.place.words(words), fork=fork, workers=self.scenario.workers)
 
     def _must(self, words: Sequence[str]) -> None:
         ended = self._run(words)

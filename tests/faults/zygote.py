@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,15 +31,23 @@ PRELOADED = (  # whatever a verb imports late
     "pipeline.build.dataset",
     "pipeline.build.engines.local",
     "pipeline.build.ranks",
+    "pipeline.annotate.annotators.duplicates",
+    "pipeline.annotate.annotators.level",
+    "pipeline.annotate.api",
+    "pipeline.cli.annotate",
     "pipeline.cli.create",
     "pipeline.cli.export",
     "pipeline.cli.plan",
     "pipeline.cli.push",
+    "pipeline.cli.segment",
+    "pipeline.cli.select",
     "pipeline.cli.status",
     "pipeline.cli.validate",
     "pipeline.codec.fake",
     "pipeline.export.formats",
     "pipeline.publish.push",
+    "pipeline.segment.run",
+    "pipeline.select.api",
     "pipeline.validate.report.writing",
     "pipeline.validate.session",
     "pandas",
@@ -62,12 +71,19 @@ class Zygote:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._said = folder / "out", folder / "err"
+        self._workers = folder / "workers"  # what loader processes say
+        self._workers.touch()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "faults.zygote"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", **environment},
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
+                "FAULTS_WORKERS": str(self._workers),
+                **environment,
+            },
             text=True,
         )
         assert self._process.stdout is not None
@@ -75,14 +91,19 @@ class Zygote:
             self.close()
             raise RuntimeError("the process that runs the commands did not start")
 
-    def run(self, *words: str, fork: bool = True) -> Ended:
-        """Run `python -m pipeline` with these words, in a child or (`fork` False) in the process itself."""
+    def run(self, *words: str, fork: bool = True, workers: bool = False) -> Ended:
+        """Run `python -m pipeline` with these words, in a child or (`fork` False) in the process itself.
+
+        With `workers`, loader processes come from a server that this process holds, which saves their start.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         out, err = self._said
-        print(json.dumps([words, str(out), str(err), fork]), file=self._process.stdin, flush=True)
+        print(json.dumps([words, str(out), str(err), fork, workers]), file=self._process.stdin, flush=True)
         status = json.loads(self._process.stdout.readline())
-        return Ended(status, out.read_text(errors="replace"), err.read_text(errors="replace"))
+        said = [path.read_text(errors="replace") for path in (out, err, self._workers)]
+        self._workers.write_text("")
+        return Ended(status, said[0], said[1] + said[2])
 
     def close(self) -> None:
         """End the process."""
@@ -106,14 +127,50 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w")
     print("ready", file=answers, flush=True)
     jobs = os.fdopen(os.dup(0))
+    server = 0
     for line in jobs:
-        words, out, err, fork = json.loads(line)
+        words, out, err, fork, workers = json.loads(line)
+        if workers and not server:
+            server = _hold_fork_server()
         child = os.fork() if fork else -1
         if child == 0:
             os.setsid()
             os._exit(_answer(words, out, err, ends=True))
         status = _wait(child) if fork else _answer(words, out, err)
+        if server and not _childless(server):
+            status = HUNG
         print(json.dumps(status), file=answers, flush=True)
+
+
+def _hold_fork_server() -> int:
+    """Start the server whose copies are loader processes, for every child to find it running; its process."""
+    from multiprocessing import forkserver, process
+
+    from pipeline.loader.processes import fork_server
+
+    config: dict[str, Any] = process.current_process()._config  # type: ignore[attr-defined]
+    config["tempdir"] = tempfile.mkdtemp(prefix="server-", dir=os.environ["HF_HOME"])  # out of the box
+    fork_server()
+    held: Any = forkserver._forkserver  # type: ignore[attr-defined]
+    before = os.dup(2)
+    said = os.open(os.environ["FAULTS_WORKERS"], os.O_WRONLY | os.O_APPEND)
+    os.dup2(said, 2)
+    held.ensure_running()
+    os.dup2(before, 2)
+    held.ensure_running = lambda: None  # a child cannot ask after a process that is not its own
+    del config["tempdir"]
+    return int(held._forkserver_pid)
+
+
+def _childless(server: int) -> bool:
+    """Wait until the last loader process has ended; whether it does in time."""
+    ends = time.monotonic() + TIME_LIMIT
+    children = Path(f"/proc/{server}/task/{server}/children")
+    while children.read_text().strip():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.005)
+    return True
 
 
 def _warm_up() -> None:

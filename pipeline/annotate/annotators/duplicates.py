@@ -7,7 +7,6 @@ estimates the similarity (Broder 1997). Rows that agree in all places of one of 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,6 +18,7 @@ import pyarrow as pa
 from pipeline.annotate.protocol import Column, Rows, Values
 from pipeline.dataset.reader import Dataset
 from pipeline.ragged import Ragged, from_arrow
+from pipeline.storage.scratch import scratch_folder
 
 SHINGLE, HASHES, BANDS = 2, 64, 32
 SIMILAR = 0.3  # estimated similarity from which a row is named; unrelated rows share far fewer runs
@@ -49,10 +49,10 @@ class Duplicates:
 
     def prepare(self, dataset: Dataset) -> None:
         """See `DatasetAnnotator.prepare`: 256 bytes a row on the disk, meanwhile."""
-        with tempfile.TemporaryDirectory(prefix="duplicates-") as folder:
-            spill = str(Path(folder, "duckdb"))
+        with scratch_folder("duplicates") as folder:
+            spill = str(folder / "duckdb")
             with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill}) as db:
-                self._found = _similar(dataset, db, Path(folder, "signatures"))
+                self._found = _similar(dataset, db, folder / "signatures")
 
     def annotate(self, rows: Rows) -> Values:
         """See `RowAnnotator.annotate`."""

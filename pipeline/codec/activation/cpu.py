@@ -12,7 +12,6 @@ import hashlib
 import logging
 import os
 import subprocess
-import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from pipeline.codec.activation.parameters import Activation, snake_parameters
 from pipeline.runtime import cache_folder, cpp_compiler
+from pipeline.storage.scratch import scratch_folder
 
 SOURCE = Path(__file__).with_name("snake.cpp")
 FLAGS = (
@@ -97,8 +97,8 @@ def _built(compiler: str) -> Path:
     ]
     finished = cache_folder() / f"snake-{name}.so"
     if not finished.is_file():
-        with tempfile.TemporaryDirectory(dir=finished.parent) as folder:
-            made = Path(folder) / "snake.so"
+        with scratch_folder("compile", finished.parent) as folder:
+            made = folder / "snake.so"
             subprocess.run(
                 [compiler, *FLAGS, "-o", str(made), str(SOURCE)],
                 check=True,
