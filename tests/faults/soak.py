@@ -32,6 +32,7 @@ SLOW = f"{CODEC},seconds_a_batch=0.1"  # so that kills fall into the work
 PATIENCE = 30.0  # seconds in which every process of a killed run must be gone
 WARM_UP = 20  # runs in one process before what it holds is taken as its measure
 ALLOWED_GROWTH = 16 << 20  # bytes of memory, however many runs
+ALLOWED_THREADS = 8  # more, however many runs: the pools of libraries start theirs as work comes
 FAMILY = 5  # processes of a run at work: itself, Python's tracker and fork server, two workers
 WORK = 1.0  # seconds of it, roughly
 WAYS = ("finished", "run killed", "worker killed", "interrupted")
@@ -187,8 +188,8 @@ def growth(warm: Held, end: Held) -> Iterator[str]:
     """What a process holds more of than after its first runs."""
     if end.memory > warm.memory + ALLOWED_GROWTH:
         yield f"memory grew from {warm.memory / 1e6:.0f} to {end.memory / 1e6:.0f} MB"
-    for name in ("files", "threads", "children"):
-        if getattr(end, name) > getattr(warm, name):
+    for name, allowed in (("files", 0), ("threads", ALLOWED_THREADS), ("children", 0)):
+        if getattr(end, name) > getattr(warm, name) + allowed:
             yield f"{name} grew from {getattr(warm, name)} to {getattr(end, name)}"
 
 
