@@ -209,7 +209,7 @@ def init_worker() -> None:
 
 def _silence() -> None:
     """Say nothing more: whatever fails as a worker ends is no news to the user."""
-    sys.stderr = None  # type: ignore[assignment]
+    sys.stderr = None
 
 
 def _end_with_parent() -> None:
