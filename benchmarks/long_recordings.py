@@ -19,15 +19,16 @@ import av
 import numpy as np
 
 RATE = 16_000  # Hz, of the prompts and of what is made of them
-AUDIO = "usr/share/asterisk/sounds/en_US_f_Allison"
-TEXTS = "usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz"
+SOUNDS = "usr/share/asterisk/sounds"
+ENGLISH = ("en", "en_US_f_Allison")  # the language in the packages' names, and their folder of recordings
+TEXTS = "usr/share/doc/asterisk-core-sounds-{0}/core-sounds-{0}.txt.gz"
 SOUNDING = 0.02  # of the loudest 10 ms: below it the ends of a prompt are silence
 WORDS = re.compile(r"[A-Za-z]{2}")
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt without the silence at its ends, float32 (n,)."""
+    """A prompt, float32 (n,)."""
 
     name: str
     text: str
@@ -56,17 +57,19 @@ class Recording:
         return len(self.waveform) / RATE
 
 
-def read_prompts(root: Path) -> list[Prompt]:
+def read_prompts(root: Path, voice: tuple[str, str] = ENGLISH, trim: bool = True) -> list[Prompt]:
     """The prompts of words below `root`, where the packages are installed or unpacked, by name."""
-    listed = gzip.decompress((root / TEXTS).read_bytes()).decode("utf-8", "replace")
+    language, folder = voice
+    listed = gzip.decompress((root / TEXTS.format(language)).read_bytes()).decode("utf-8", "replace")
     lines = (line.partition(":") for line in listed.splitlines() if not line.startswith(";"))
     texts = {name.strip(): " ".join(text.split()) for name, _, text in lines}
     found = []
-    for path in sorted((root / AUDIO).rglob("*.g722")):
-        name = path.relative_to(root / AUDIO).with_suffix("").as_posix()
+    for path in sorted((root / SOUNDS / folder).rglob("*.g722")):
+        name = path.relative_to(root / SOUNDS / folder).with_suffix("").as_posix()
         text = re.sub(r"[\[(<].*?[\])>]", "", texts.get(name, "")).strip()
         if WORDS.search(text):
-            found.append(Prompt(name, text, trimmed(decode(path))))
+            waveform = decode(path)
+            found.append(Prompt(name, text, trimmed(waveform) if trim else waveform))
     return [prompt for prompt in found if len(prompt.waveform)]
 
 

@@ -274,21 +274,3 @@ def test_the_marks_say_what_measured_what(tmp_path, rows):
     assert (mark["annotator"], mark["version"]) == ("duplicates", 1)
     assert mark["settings"]["hashes"] == 64
     assert "similarity" in " ".join(mark["columns"])
-
-
-def test_quality_falls_with_noise_and_is_the_clips_own():
-    pytest.importorskip("speechmos")
-    from pipeline.annotate.annotators.quality import Quality
-
-    clip, rate = soundfile.read(
-        next((ROOT / "data/sample/audio/prompts").glob("all-circuits*")), dtype="float32"
-    )
-    noise = np.random.default_rng(0).normal(0, 1, len(clip)).astype(np.float32)
-    quality = Quality()
-    found = [quality.hear(clip + level * noise, rate) for level in (0, 0.01, 0.1)]
-    for name in quality.columns:
-        scores = [one[name] for one in found]
-        assert scores[0] > scores[2]
-        assert 1 <= min(scores) <= max(scores) <= 5
-    assert found[0]["dnsmos_bak"] > found[1]["dnsmos_bak"] > found[2]["dnsmos_bak"]
-    assert quality.hear(clip, rate) == found[0]

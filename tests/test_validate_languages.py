@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.pretrained.identity import content_digest
 from pipeline.recognise.recogniser import Heard
-from pipeline.validate.listening.content import content_digest
 from pipeline.validate.listening.recognise import Judge
 from pipeline.validate.listening.sample import SampleRow, with_languages
 

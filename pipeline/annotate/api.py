@@ -7,36 +7,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from pipeline.annotate.blaming import measure_rows
 from pipeline.annotate.files import AnnotationFile, measured_by
+from pipeline.annotate.listening import Cut, Listener
 from pipeline.annotate.protocol import (
     Annotator,
-    ClipAnnotator,
     DatasetAnnotator,
     RowAnnotator,
     Rows,
-    Values,
 )
 from pipeline.annotate.registry import open_annotators
-from pipeline.audio.decode import AudioError, decode, open_audio
 from pipeline.audio.source import AudioSource
-from pipeline.config import LoadSettings
+from pipeline.config import LoadSettings, ValidationSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.folder import clean
-from pipeline.dataset.manifest import Manifest
+from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
 from pipeline.ragged import from_arrow
 from pipeline.storage.claims import claimed
-
-LONGEST = 3600.0  # seconds of a recording that are decoded
-Cut = tuple[str, float | None, float | None]  # a recording, and the seconds between which a row lies in it
 
 
 def annotate(
@@ -45,26 +40,34 @@ def annotate(
     *,
     audio: str | Path | None = None,
     text: str | Path | None = None,
+    asr: str | None = None,
+    language: str | None = None,
+    device: str = "auto",
     threads: int | None = None,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> int:
     """Measure every row of a finished dataset; what is there already is not measured again.
 
-    `annotators` are names (codes, duplicates, language, level, quality), Python files of your own, or
-    annotators. `audio` and `text` say where the corpus is now, if it was moved. `progress` is called with
-    the number of rows just seen. Returns how many shards were measured by at least one annotator.
+    `annotators` are names (see `python -m pipeline annotate --help`), Python files of your own, or
+    annotators. `audio` and `text` say where the corpus is now, if it was moved. `asr` names the recogniser of
+    `transcript`, `language` the language of rows that name none, and `device` where it runs. `progress` is
+    called with the number of rows just seen. Returns how many shards were measured by at least one annotator.
 
-    Raises UsageError if an annotator or the recordings are not there, if a file of the dataset is missing or
-    damaged, or if another run is at work on it.
+    Raises UsageError if an annotator or the recordings are not there, if an annotator fails, if a file of the
+    dataset is missing or damaged, or if another run is at work on it.
 
     >>> from pipeline import annotate_dataset
     >>> annotate_dataset("out/sample", ["codes", "level"])
     1
     """
     given = list(annotators)
-    named = open_annotators(one for one in given if isinstance(one, str))
-    chosen = [*named, *(one for one in given if not isinstance(one, str))]
     found = Dataset(dataset) if isinstance(dataset, str | Path) else dataset
+    hears = asr or ValidationSettings().asr
+    named = open_annotators(
+        (one for one in given if isinstance(one, str)),
+        {"transcript": {"asr": hears, "language": language, "device": device}},
+    )
+    chosen = [*named, *(one for one in given if not isinstance(one, str))]
     found.check_files()
     with claimed(found.root):
         return _Run(found, chosen, audio, text, threads or len(os.sched_getaffinity(0))).run(progress)
@@ -81,30 +84,60 @@ class _Run:
     ) -> None:
         self._dataset, self._annotators, self._threads = dataset, annotators, threads
         self._corpus = dataset.corpus(audio, text)
-        self._source: AudioSource | None = None
-        self._prepared: set[str] = set()
 
     def run(self, progress: Callable[[int], object]) -> int:
-        """Measure what is not measured yet, a shard after the other; return the number of such shards."""
+        """Measure what is not measured yet, a shard after the other; return the number of such shards.
+
+        Annotators that compare rows come last: they read what others have measured.
+        """
         clean(self._dataset.root, [f"annotations/{annotator.name}" for annotator in self._annotators])
-        plans = {plan.shard: plan for plan in Manifest(self._dataset.root / "manifest").shards}
-        first_row = made = 0
+        comparing = [one for one in self._annotators if isinstance(one, DatasetAnnotator)]
+        others = [one for one in self._annotators if one not in comparing]
+        made = self._all_shards(others, progress)
+        for annotator in comparing:
+            made |= self._all_shards([annotator], progress if not others else lambda rows: None)
+        return len(made)
+
+    def _all_shards(self, annotators: Sequence[Annotator], progress: Callable[[int], object]) -> set[int]:
+        """Measure with some annotators what they have not measured; return the shards."""
+        made, first_row = set[int](), 0
         for state in self._dataset.states():
-            todo = [
-                one for one in self._annotators if not self._file(one, state).is_done(self._mark(one, state))
-            ]
+            todo = [one for one in annotators if not self._file(one, state).is_done(self._mark(one, state))]
+            if todo and not made:
+                for one in annotators:
+                    if isinstance(one, DatasetAnnotator):
+                        one.prepare(self._dataset)
             if todo:
-                made += 1
-                table = self._dataset.table(state.shard)
-                rows = Rows(table, from_arrow(table["code"]), first_row)
-                plan = plans.get(state.shard)
-                cuts = [] if plan is None else _cuts(table, plan.read())
-                for annotator, values in zip(todo, self._measure(todo, rows, cuts), strict=True):
-                    mark = self._mark(annotator, state)
-                    self._file(annotator, state).write(annotator, table["id"], values, mark)
+                made.add(state.shard)
+                self._shard(todo, state, first_row)
             first_row += state.rows
             progress(state.rows)
         return made
+
+    def _shard(self, todo: Sequence[Annotator], state: State, first_row: int) -> None:
+        table = self._dataset.table(state.shard)
+        rows = Rows(table, from_arrow(table["code"]), first_row)
+        hearing = [one for one in todo if not isinstance(one, RowAnnotator)]
+        heard = self._heard(hearing, table, state.shard) if hearing else []
+        for one in todo:
+            if isinstance(one, RowAnnotator):
+                values = measure_rows(one, rows)
+            else:
+                values = {name: [figures.get(name) for figures in heard] for name in one.columns}
+            self._file(one, state).write(one, table["id"], values, self._mark(one, state))
+
+    def _heard(self, hearing: Sequence[Annotator], table: pa.Table, shard: int) -> list[dict[str, Any]]:
+        deadline = LoadSettings(**self._dataset.settings["load"]).decode_timeout
+        listener = Listener(self._source, hearing, deadline)
+        return listener.figures(_cuts(table, self._plans.get(shard)), self._threads)
+
+    @cached_property
+    def _source(self) -> AudioSource:
+        return open_corpus(self._corpus).source
+
+    @cached_property
+    def _plans(self) -> dict[int, ShardPlan]:
+        return {plan.shard: plan for plan in Manifest(self._dataset.root / "manifest").shards}
 
     def _file(self, annotator: Annotator, state: State) -> AnnotationFile:
         return AnnotationFile(self._dataset, annotator.name, state.shard)
@@ -113,43 +146,10 @@ class _Run:
         compares = isinstance(annotator, DatasetAnnotator)
         return measured_by(annotator, self._dataset, state, compares=compares)
 
-    def _measure(self, todo: Sequence[Annotator], rows: Rows, cuts: Sequence[Cut]) -> list[Values]:
-        hearing = [one for one in todo if isinstance(one, ClipAnnotator)]
-        heard: list[dict[str, Any]] = []
-        if hearing:
-            listen = partial(self._listen, hearing)
-            with ThreadPoolExecutor(self._threads, thread_name_prefix="annotate") as pool:
-                self._source = self._source or open_corpus(self._corpus).source
-                heard = list(pool.map(listen, cuts))
-        found: list[Values] = []
-        for annotator in todo:
-            if isinstance(annotator, RowAnnotator):
-                if isinstance(annotator, DatasetAnnotator) and annotator.name not in self._prepared:
-                    annotator.prepare(self._dataset)
-                    self._prepared.add(annotator.name)
-                found.append(annotator.annotate(rows))
-            else:
-                found.append({name: [one.get(name) for one in heard] for name in annotator.columns})
-        return found
 
-    def _listen(self, hearing: Sequence[ClipAnnotator], cut: Cut) -> dict[str, Any]:
-        """Decode a row's recording once and return the figures of all; none if it cannot be decoded now."""
-        locator, start, end = cut
-        assert self._source is not None
-        deadline = LoadSettings(**self._dataset.settings["load"]).decode_timeout
-        try:
-            with open_audio(self._source, locator) as file:
-                waveform, rate = decode(
-                    file, start=start, end=end, max_seconds=LONGEST, deadline_seconds=deadline
-                )
-        except AudioError:
-            return {}
-        return {name: value for one in hearing for name, value in one.hear(waveform.numpy(), rate).items()}
-
-
-def _cuts(table: pa.Table, planned: pa.Table) -> list[Cut]:
-    times = {
-        row["id"]: (row["start"], row["end"]) for row in planned.select(["id", "start", "end"]).to_pylist()
-    }
-    rows = table.select(["id", "audio"]).to_pylist()
-    return [(row["audio"], *times.get(row["id"], (None, None))) for row in rows]
+def _cuts(table: pa.Table, plan: ShardPlan | None) -> list[Cut]:
+    """Return where the recording of each row is: its id tells, in the plan, from when to when."""
+    planned = [] if plan is None else plan.read().select(["id", "start", "end"]).to_pylist()
+    times = {row["id"]: (row["start"], row["end"]) for row in planned}
+    rows = table.drop_columns(["code"]).to_pylist()
+    return [Cut(row, *times.get(row["id"], (None, None))) for row in rows]

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.annotate.blaming import to_arrow
 from pipeline.annotate.protocol import Annotator, Values
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
@@ -57,19 +58,17 @@ class AnnotationFile:
         return mark is not None and {name: mark.get(name) for name in measured} == measured
 
     def write(self, annotator: Annotator, ids: pa.ChunkedArray, values: Values, measured: Any) -> None:
-        """Write the figures durably, then the mark."""
-        self.mark.unlink(missing_ok=True)
-        types = {name: column.type for name, column in annotator.columns.items()}
-        columns = [
-            ids.combine_chunks(),
-            *(pa.array(values[n], kind, from_pandas=True) for n, kind in types.items()),
-        ]
+        """Write the figures durably, then the mark. Raises UsageError for values of another type."""
+        named = ids.to_pylist()
+        columns = [pa.array(named, pa.string())]
+        columns += [to_arrow(annotator, name, values[name], named) for name in annotator.columns]
         fields = [pa.field("id", pa.string())]
         fields += [
             pa.field(name, column.type, metadata={"meaning": column.meaning})
             for name, column in annotator.columns.items()
         ]
         table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
+        self.mark.unlink(missing_ok=True)
         with replacing(self.data) as temporary:
             pq.write_table(table, temporary, compression="zstd")
             content = {"sha256": checksum(temporary), "bytes": temporary.stat().st_size}

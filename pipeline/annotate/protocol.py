@@ -31,6 +31,12 @@ class Rows:
     codes: Ragged
     first_row: int
 
+    def one(self, place: int) -> Rows:
+        """Return the row at a place."""
+        begin, end = self.codes.offsets()[place : place + 2]
+        codes = Ragged(self.codes.values[begin:end], self.codes.lengths[place : place + 1])
+        return Rows(self.table.slice(place, 1), codes, self.first_row + place)
+
 
 class Annotator(Protocol):
     """What every annotator tells of itself. What it finds in a row depends on that row alone.
@@ -41,7 +47,7 @@ class Annotator(Protocol):
     name: str
     version: int
     columns: ClassVar[Mapping[str, Column]]
-    settings: ClassVar[Mapping[str, Any]]
+    settings: Mapping[str, Any]
 
 
 @runtime_checkable
@@ -63,8 +69,20 @@ class ClipAnnotator(Annotator, Protocol):
 
 
 @runtime_checkable
+class SpeechAnnotator(Annotator, Protocol):
+    """Measures recordings by what their rows say. Called in one thread, so that it may hold a device."""
+
+    def compare(self, waveform: np.ndarray, rate: int, row: Mapping[str, Any]) -> Values:
+        """Return the figures of one recording, as `ClipAnnotator.hear`; `row`: its columns but the codes."""
+        ...
+
+
+@runtime_checkable
 class DatasetAnnotator(RowAnnotator, Protocol):
-    """Compares the rows with each other: one more or fewer changes the figures of all."""
+    """Compares the rows with each other: one more or fewer changes the figures of all.
+
+    It comes after the others, whose figures it may read.
+    """
 
     def prepare(self, dataset: Dataset) -> None:
         """Look at the whole dataset; comes before the first `annotate`."""

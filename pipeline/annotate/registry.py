@@ -2,60 +2,81 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from pipeline.annotate.protocol import Annotator, ClipAnnotator, RowAnnotator
+from pipeline.annotate.protocol import (
+    Annotator,
+    ClipAnnotator,
+    Column,
+    DatasetAnnotator,
+    RowAnnotator,
+    SpeechAnnotator,
+)
+from pipeline.dataset.rows import SCHEMA
 from pipeline.errors import MissingPackage, UsageError
 
-NAMES = ("codes", "duplicates", "language", "level", "quality")
-PACKAGES = {"language": ("lingua", "lingua-language-detector"), "quality": ("speechmos", "speechmos")}
+HOMES = {  # by name: the module in `annotators`, and its class
+    "codes": ("codes", "Codes"),
+    "copies": ("copies", "Copies"),
+    "duplicates": ("duplicates", "Duplicates"),
+    "fingerprint": ("fingerprint", "Fingerprint"),
+    "language": ("language", "Language"),
+    "level": ("level", "Level"),
+    "quality": ("quality", "Quality"),
+    "speaker": ("voice", "Speaker"),
+    "transcript": ("transcript", "Transcript"),
+    "voice": ("voice", "Voice"),
+}
+NAMES = tuple(HOMES)
+READS = {"copies": "fingerprint", "speaker": "voice"}  # annotators that compare what another one measures
+PACKAGES = {
+    "language": ("lingua", "lingua-language-detector"),
+    "quality": ("speechmos", "speechmos"),
+    "transcript": ("jiwer", "jiwer"),
+}
 OWN = "annotator"  # what a user's file calls it
 
 
-def open_annotators(names: Iterable[str]) -> list[Annotator]:
+def open_annotators(
+    names: Iterable[str], options: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[Annotator]:
     """Open annotators by name, or by the path of a Python file that has an `annotator`.
 
-    Raises UsageError if there is none of a name, or if two would write the same column.
+    `options`: by name, what an annotator is made with. Raises UsageError if there is none of a name, or if
+    two would write the same column.
     """
-    opened = [_open(name) for name in dict.fromkeys(names)]
-    columns = [column for annotator in opened for column in annotator.columns]
-    for column in columns:
-        if columns.count(column) > 1:
-            raise UsageError(f"two annotators write the column {column}: leave one of them out")
+    wanted = [one for name in names for one in (READS.get(name), name) if one]
+    opened = [_open(name, (options or {}).get(name, {})) for name in dict.fromkeys(wanted)]
+    taken = set(SCHEMA.names)
+    for annotator in opened:
+        if twice := taken & set(annotator.columns):
+            raise UsageError(
+                f"the annotator {annotator.name} writes a column {min(twice)}, which is there already: "
+                "leave one of them out, or name it otherwise"
+            )
+        taken |= set(annotator.columns)
     return opened
 
 
-def _open(name: str) -> Annotator:
+def _open(name: str, options: Mapping[str, Any]) -> Annotator:
     if name.endswith(".py"):
         return _own(Path(name))
-    if name not in NAMES:
+    if name not in HOMES:
         raise UsageError(
             f"there is no annotator {name}: there are {', '.join(NAMES)}, and Python files of your own"
         )
-    module, package = PACKAGES.get(name, ("pyarrow", ""))
-    if importlib.util.find_spec(module) is None:
-        raise MissingPackage(package, "validate", f"the annotator {name}")
-    if name == "codes":
-        from pipeline.annotate.annotators.codes import Codes
-
-        return Codes()
-    if name == "duplicates":
-        from pipeline.annotate.annotators.duplicates import Duplicates
-
-        return Duplicates()
-    if name == "level":
-        from pipeline.annotate.annotators.level import Level
-
-        return Level()
-    if name == "quality":
-        from pipeline.annotate.annotators.quality import Quality
-
-        return Quality()
-    from pipeline.annotate.annotators.language import Language
-
-    return Language()
+    package, called = PACKAGES.get(name, ("pyarrow", ""))
+    if importlib.util.find_spec(package) is None:
+        raise MissingPackage(called, "validate", f"the annotator {name}")
+    module, kind = HOMES[name]
+    opened: Annotator = getattr(importlib.import_module(f"pipeline.annotate.annotators.{module}"), kind)(
+        **options
+    )
+    return opened
 
 
 def _own(path: Path) -> Annotator:
@@ -64,11 +85,19 @@ def _own(path: Path) -> Annotator:
     if spec is None or spec.loader is None or not path.is_file():
         raise UsageError(f"there is no annotator {path}")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"{path} cannot be run: {type(error).__name__}: {error}") from error
     annotator = getattr(module, OWN, None)
-    if not isinstance(annotator, RowAnnotator | ClipAnnotator):
+    kinds = RowAnnotator | ClipAnnotator | SpeechAnnotator | DatasetAnnotator
+    if not isinstance(annotator, kinds) or not all(
+        isinstance(column, Column) for column in annotator.columns.values()
+    ):
         raise UsageError(
-            f"{path} has no `{OWN}` with name, version, columns, settings, and annotate(rows) or "
-            "hear(waveform, rate)"
+            f"{path} has no `{OWN}` with name, version, columns (each a Column), settings, and "
+            "annotate(rows), hear(waveform, rate) or compare(waveform, rate, row)"
         )
+    if not annotator.name.isidentifier() or annotator.name in HOMES:
+        raise UsageError(f"{path} calls its annotator {annotator.name}: give it a name of its own, as a word")
     return annotator

@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import argparse
 
+from pipeline.config import ValidationSettings
+
 EPILOG = """\
 annotators:
   codes       entropy, runs and loops of the codes; needs no recordings
-  duplicates  rows that sound like an earlier one, by their codes; needs no recordings
+  duplicates  rows with the codes of an earlier one, all or most; needs no recordings
   language    which language each text is in; needs no recordings
-  level       loudness, peak, clipping, silence, bandwidth, noise of the recordings
+  level       loudness, peak, clipping, cut ends, silence, bandwidth, noise of the recordings
   quality     how good they sound, by DNSMOS
+  transcript  what a recogniser (--asr) hears, how sure it is, and its errors against the text
+  speaker     whether the voice is that of the speaker's other rows
+  copies      recordings that are an earlier one at another level or from another codec
   my.py       your own: see docs/quality.md
 
 example:
   python -m pipeline annotate out/ --with codes,level,duplicates,language
 """
+
+ASR = ValidationSettings.model_fields["asr"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--audio", metavar="DIR", help="where the recordings are, if they were moved")
     parser.add_argument("--text", metavar="FILE", help="where the transcripts are, likewise")
+    hears = f"{ASR.description} [{ASR.default}]"
+    parser.add_argument("--asr", metavar="NAME", help=f"of transcript: {hears}")
+    parser.add_argument("--language", metavar="CODE", help="of transcript: language of rows that name none")
+    parser.add_argument("--device", default="auto", help="of transcript: auto, cpu, cuda or cuda:1 [auto]")
     parser.add_argument("--threads", type=int, metavar="N", help="recordings decoded at once [cores]")
 
 
@@ -46,6 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
             [name for name in arguments.annotators.split(",") if name],
             audio=arguments.audio,
             text=arguments.text,
+            asr=arguments.asr,
+            language=arguments.language,
+            device=arguments.device,
             threads=arguments.threads,
             progress=progress.counted,
         )

@@ -16,9 +16,10 @@ from transformers import AutoModelForCausalLM
 from pipeline.errors import MissingPackage, UsageError
 from pipeline.llasa import attention
 from pipeline.llasa_format.prompt import PromptFormat, read_prompt_format
-from pipeline.llasa_format.tokenizer import HINT, base_of, load_tokenizer
+from pipeline.llasa_format.tokenizer import HINT, load_tokenizer
 from pipeline.pretrained.checks import read_json
 from pipeline.pretrained.folders import ADAPTER, fetch, find_folder
+from pipeline.pretrained.identity import base_of
 from pipeline.pretrained.loading import load_adapted, load_model
 from pipeline.runtime import REPOSITORY, pick_device
 

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
-from pipeline.pretrained.checks import read_json
-from pipeline.pretrained.folders import ADAPTER, find_folder
+from pipeline.pretrained.folders import find_folder
+from pipeline.pretrained.identity import base_of
 from pipeline.pretrained.loading import load_tokenizer as load_checked
 
 HINT = (
     "give a folder with config.json, weights and tokenizer, a LoRA folder whose base model is there, or a "
     "Hugging Face id that this machine can reach"
 )
-
-
-def base_of(folder: Path) -> str | None:
-    """Return the base model that a LoRA folder names; None if it is not one."""
-    path = folder / ADAPTER
-    if not path.is_file():
-        return None
-    base = read_json(path).get("base_model_name_or_path")
-    if not isinstance(base, str) or (Path(base) / ADAPTER).exists():
-        raise UsageError(f"{path} does not name a base model: give a folder that peft saved")
-    return base
 
 
 def load_tokenizer(name: str, revision: str | None = None) -> Any:

@@ -6,12 +6,15 @@ weights have. Weak: two different readers score about 0.78, so only large change
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 import torch
 import torchaudio
 from torch import Tensor, nn
+
+from pipeline.errors import UsageError
 
 RATE, WINDOW, HOP, MELS = (
     16_000,
@@ -20,6 +23,7 @@ RATE, WINDOW, HOP, MELS = (
     40,
 )  # Hz, samples, samples, bands: what the weights were trained on
 HIDDEN, LAYERS = 256, 3
+SIZE = HIDDEN  # values of an embedding
 PARTIAL, STEP = 160, 80  # mel frames a partial utterance has, and from one to the next
 
 
@@ -59,3 +63,11 @@ class SpeakerEncoder(nn.Module):
 def _unit(vectors: Tensor) -> Tensor:
     unit: Tensor = vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-6)
     return unit
+
+
+def load_speaker_encoder(purpose: str) -> SpeakerEncoder:
+    """Load Resemblyzer's weights. Raises UsageError, which names the `purpose`, if they are not there."""
+    found = importlib.util.find_spec("resemblyzer")
+    if found is None or found.origin is None:
+        raise UsageError(f"{purpose} needs Resemblyzer's weights: pip install --no-deps Resemblyzer==0.1.4")
+    return SpeakerEncoder(Path(found.origin).with_name("pretrained.pt"))

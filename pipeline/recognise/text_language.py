@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -16,8 +16,13 @@ def detect(text: str, *, accurate: bool = False) -> tuple[str | None, float]:
     `accurate` takes 1 GB, 12 s to begin with and 3 ms a sentence of a core, and is right of most single
     sentences; without, 80 MB and 0.7 ms, it is right of a few sentences together.
     """
-    (language, likely), *_ = _likely(text, accurate).items()
-    return (language, likely) if likely > 0 else (None, 0.0)
+    return most_likely(probabilities(text, accurate=accurate))
+
+
+def most_likely(likely: Mapping[str, float]) -> tuple[str | None, float]:
+    """Return the first of the `probabilities`; None if the text has no letters."""
+    language, value = next(iter(likely.items()))
+    return (language, value) if value > 0 else (None, 0.0)
 
 
 def detect_all(texts: Sequence[str]) -> list[str | None]:
@@ -26,7 +31,7 @@ def detect_all(texts: Sequence[str]) -> list[str | None]:
     found: list[str | None] = []
     others: list[int] = []  # texts in another script than most
     for number, text in enumerate(texts):
-        likely = _likely(text, accurate=False)
+        likely = probabilities(text, accurate=False)
         language = next(iter(likely))
         found.append(language if likely[language] >= SURE else most)
         if likely[language] > 0 and found[-1] is not None and likely[found[-1]] == 0:
@@ -38,7 +43,7 @@ def detect_all(texts: Sequence[str]) -> list[str | None]:
     return found
 
 
-def _likely(text: str, accurate: bool) -> dict[str, float]:
+def probabilities(text: str, *, accurate: bool) -> dict[str, float]:
     """Return how likely each language is, most likely first."""
     values = _detector(accurate).compute_language_confidence_values(text)
     return {str(one.language.iso_code_639_1.name).lower(): float(one.value) for one in values}

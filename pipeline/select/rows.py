@@ -39,6 +39,12 @@ def columns(db: duckdb.DuckDBPyConnection) -> list[str]:
     return [name for name, *_ in db.execute("DESCRIBE rows").fetchall() if name != "row"]
 
 
+def _asked(field: pa.Field) -> bool:
+    """Return whether a condition can be about a column: not about embeddings and fingerprints."""
+    kind = field.type
+    return field.name != "id" and not (pa.types.is_nested(kind) or pa.types.is_fixed_size_binary(kind))
+
+
 def _fill(db: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
     names = annotated(dataset)
     noted = [read_annotations(dataset, name) for name in names]
@@ -56,7 +62,7 @@ def _fill(db: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
                 )
             if twice := found.keys() & (set(measured.column_names) - {"id"}):
                 raise UsageError(f"two annotations have a column {min(twice)}: delete one of them")
-            found |= {column: measured[column] for column in measured.column_names if column != "id"}
+            found |= {field.name: measured[field.name] for field in measured.schema if _asked(field)}
         numbers = np.arange(first_row, first_row + len(table))
         db.register("shard", pa.table({"row": numbers, **found}))
         known = first_row or db.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'rows'").fetchall()

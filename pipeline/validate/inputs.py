@@ -57,7 +57,7 @@ def open_inputs(
     tokenizer: str | None = None,
 ) -> Inputs:
     """Open codec, corpus and model, as far as they are needed and there."""
-    from pipeline.validate.listening.content import identity
+    from pipeline.pretrained.identity import identity
     from pipeline.validate.session import Inputs
 
     wanted = settings.validation.sample or settings.validation.exact or model

@@ -18,7 +18,7 @@ class Level:
     """Measured on the recording as it is, at its own sample rate."""
 
     name = "level"
-    version = 1
+    version = 2
     settings: ClassVar[Mapping[str, Any]] = {}
     columns: ClassVar[Mapping[str, Column]] = {
         "loudness": Column(pa.float32(), "integrated loudness, LUFS (ITU-R BS.1770-4; RMS below 0.4 s)"),
@@ -28,6 +28,9 @@ class Level:
         "bandwidth": Column(pa.float32(), "highest frequency within 50 dB of the loudest, Hz"),
         "leading_silence": Column(pa.float32(), "time before the first frame within 40 dB of the loudest, s"),
         "trailing_silence": Column(pa.float32(), "time after the last such frame, s"),
+        "edge": Column(
+            pa.float32(), "first or last 20 ms, the louder, below the loud frames, dB; near 0: cut in a word"
+        ),
         "snr": Column(pa.float32(), "loud frames (95th percentile) above faint ones (5th), dB"),
     }
 
@@ -44,6 +47,7 @@ class Level:
             "bandwidth": bandwidth(waveform, rate),
             "leading_silence": loud[0] * FRAME,
             "trailing_silence": (len(levels) - 1 - loud[-1]) * FRAME,
+            "edge": max(levels[0], levels[-1]) - high,
             "snr": high - low,
         }
         return {name: round(float(value), 5) for name, value in found.items()}

@@ -12,7 +12,6 @@ import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,12 +118,9 @@ def _mos() -> Score:
 
 
 def _speaker() -> Score:
-    from pipeline.recognise.speaker import SpeakerEncoder
+    from pipeline.recognise.speaker import load_speaker_encoder
 
-    found = importlib.util.find_spec("resemblyzer")
-    if found is None or found.origin is None:
-        raise ImportError("resemblyzer has no files")
-    encoder = SpeakerEncoder(Path(found.origin).with_name("pretrained.pt"))
+    encoder = load_speaker_encoder("speaker similarity")
 
     def score(source: np.ndarray, decoded: np.ndarray) -> dict[str, float]:
         return {"speaker_similarity": float(encoder.embed(source) @ encoder.embed(decoded))}

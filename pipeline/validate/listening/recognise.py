@@ -6,17 +6,17 @@ import importlib.util
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.recognise.error_rate import count_errors, primary, unit
+from pipeline.pretrained.identity import identity
+from pipeline.recognise.error_rate import count_errors, unit
+from pipeline.recognise.languages import knows, languages, whisper_code
 from pipeline.recognise.loading import GET_WHISPER, open_recogniser
 from pipeline.recognise.recogniser import Recogniser
 from pipeline.runtime import find_file
-from pipeline.validate.listening.content import identity
 from pipeline.validate.listening.packages import INSTALL, Missing
 from pipeline.validate.listening.sample import SampleRow
 
@@ -38,10 +38,9 @@ class Judge:
 
     def knows(self, language: str | None) -> bool:
         """Return whether it can judge a row in this language; None if nobody knows it."""
-        for only in (self.recogniser.language, self.language):
-            if only is not None and (language is None or primary(language) != primary(only)):
-                return False
-        return self.language is not None or language is None or _code(language) is not None
+        if self.language is not None and not knows(self.language, language):
+            return False
+        return knows(self.recogniser.language or self.language, language)
 
     def hear(self, rows: Sequence[SampleRow], waveforms: Sequence[np.ndarray], kind: str) -> list[Any]:
         """Return, for rows in languages it knows: `heard_KIND`, `errors_KIND`, `length` and their `unit`.
@@ -51,7 +50,7 @@ class Judge:
         figures: list[dict[str, Any]] = [{} for _ in rows]
         for language in dict.fromkeys(row.language for row in rows):
             chosen = [n for n, row in enumerate(rows) if row.language == language and len(waveforms[n])]
-            code = None if language is None else _code(language)
+            code = None if language is None else whisper_code(language)
             heard = self.recogniser.transcribe([waveforms[n] for n in chosen], code) if chosen else []
             for number, words in zip(chosen, heard, strict=True):
                 figures[number][f"heard_{kind}"] = words.text
@@ -88,31 +87,16 @@ def find_judge(name: str | None, language: str | None) -> tuple[Judge | None, li
     return Judge(open_recogniser(name), identity(name), language), []
 
 
-@cache
-def _languages() -> dict[str, str]:
-    """Return the languages that Whisper learned, by code; other recognisers of many languages know most."""
-    from transformers.models.whisper.tokenization_whisper import LANGUAGES
-
-    return dict(LANGUAGES)
-
-
-def _code(language: str) -> str | None:
-    """Return Whisper's code of a language that is named in any way (en-GB, English); None if it has none."""
-    names = {name: code for code, name in _languages().items()}
-    code = names.get(language.lower(), primary(language))
-    return code if code in _languages() else None
-
-
 def _spelled(language: str | None) -> str:
     if language is None:
         return "a language that nothing names"
-    code = _code(language)
-    return language if code is None else f"{_languages()[code].title()} ({language})"
+    code = whisper_code(language)
+    return language if code is None else f"{languages()[code].title()} ({language})"
 
 
 def _advice(language: str | None) -> str:
     if language is None:
         return "Name it with --set validation.asr_language=…, or install lingua-language-detector."
-    if _code(language) is not None:
+    if whisper_code(language) is not None:
         return f"--asr {KNOWS_MOST} does."
     return f"Give --asr one that does, and --set validation.asr_language={language}."

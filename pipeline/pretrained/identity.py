@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from pipeline.llasa_format.tokenizer import base_of
+from pipeline.errors import UsageError
+from pipeline.pretrained.checks import read_json
+from pipeline.pretrained.folders import ADAPTER
 from pipeline.runtime import find_file
 
 READ = {".safetensors", ".bin", ".pt", ".pth", ".json", ".model", ".txt", ".jinja"}
@@ -43,3 +45,14 @@ def content_digest(path: Path) -> str:
     if folder is not None and folder.is_dir() and folder.resolve() != path.resolve():
         digest.update(content_digest(folder).encode())
     return digest.hexdigest()[:12]
+
+
+def base_of(folder: Path) -> str | None:
+    """Return the base model that a LoRA folder names; None if it is not one."""
+    path = folder / ADAPTER
+    if not path.is_file():
+        return None
+    base = read_json(path).get("base_model_name_or_path")
+    if not isinstance(base, str) or (Path(base) / ADAPTER).exists():
+        raise UsageError(f"{path} does not name a base model: give a folder that peft saved")
+    return base
