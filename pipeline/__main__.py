@@ -8,9 +8,9 @@ import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TextIO
 
+from pipeline.cli.output import as_typed, program_name
 from pipeline.errors import PipelineError, refusal
 
 VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(parser) and run(arguments)
@@ -24,9 +24,9 @@ VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(
     "export": "a dataset to the files that a LLASA training program reads",
     "push": "a dataset to the Hugging Face Hub",
     "speak": "texts to speech with a LLASA model",
+    "ui": "the web page: speak, hear the codec, browse a dataset",
     "export-onnx": "the codec's decoder for ONNX Runtime and TensorRT",
 }
-COMMAND = "llasa-dataset"  # the script that pyproject.toml installs
 INTERRUPTED = 130
 
 
@@ -39,17 +39,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verb_parser = verbs.add_parser(verb, help=summary)
         if given and given[0] == verb:
             module = importlib.import_module(f"pipeline.cli.{verb.replace('-', '_')}")
-            verb_parser.description = module.__doc__
+            verb_parser.description = as_typed(module.__doc__ or "")
             verb_parser.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(verb_parser)
+            verb_parser.epilog = as_typed(verb_parser.epilog or "")
             verb_parser.set_defaults(run=module.run)
     parsed = parser.parse_args(given)
     return run_command(lambda: parsed.run(parsed))
-
-
-def program_name() -> str:
-    """Return what the user typed: the installed command, or this package run as a module."""
-    return COMMAND if Path(sys.argv[0]).name == COMMAND else "python -m pipeline"
 
 
 def run_command(command: Callable[[], int]) -> int:

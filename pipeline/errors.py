@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 REMEDIES = {
     errno.ENOSPC: "free some space",
@@ -39,13 +40,16 @@ class TooManyRejected(PipelineError):
     exit_status = 3
 
 
+CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"  # in the repository; a wheel goes without
+PIP = "pip install -c constraints.txt" if CONSTRAINTS.exists() else "pip install"
+
+
 class MissingPackage(UsageError):
     """An optional package is needed and is not installed."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the package {package}: pip install -c constraints.txt '.[{extra}]'"
-        )
+        project = "." if CONSTRAINTS.exists() else "llasa-dataset"
+        super().__init__(f"{purpose} needs the package {package}: {PIP} '{project}[{extra}]'")
 
 
 @contextlib.contextmanager

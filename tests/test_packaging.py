@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.__main__ import VERBS
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -75,3 +77,25 @@ def test_a_shipped_configuration_is_found_by_its_name(command, tmp_path, make_cl
         folder=tmp_path,
     )
     assert "1 utterances" in plan
+
+
+def test_help_shows_commands_that_someone_without_the_repository_can_type(command, tmp_path):
+    for verb in VERBS:
+        shown = run(command, verb, "--help", folder=tmp_path)
+        assert "python " not in shown, verb
+        assert f"llasa-dataset {verb}" in shown
+
+
+def test_the_summary_says_the_next_command_as_it_is_typed(command, tmp_path):
+    made = run(command, "create", "-o", "out", "--max-samples", "2", folder=tmp_path)
+    assert "next, a verdict before training: llasa-dataset validate out" in made
+
+
+def test_a_missing_package_is_named_with_a_command_that_needs_no_repository(wheel, tmp_path):
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(tmp_path)
+    code = "from pipeline.errors import MissingPackage; print(MissingPackage('gradio', 'tts', 'the page'))"
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+    ).stdout
+    assert said == "the page needs the package gradio: pip install 'llasa-dataset[tts]'\n"

@@ -114,8 +114,8 @@ def test_a_reader_that_closes_the_output_is_told_without_a_traceback(tmp_path, c
     [
         ("thesis", "not a dataset (thesis.doc is in it)"),
         ("letter.txt", "letter.txt is a file"),
-        ("own.jsonl", "own.jsonl is there and was not made by create_dataset.py"),
-        ("folder.jsonl", "folder.jsonl is there and was not made by create_dataset.py"),
+        ("own.jsonl", "own.jsonl is there and was not made by `create`"),
+        ("folder.jsonl", "folder.jsonl is there and was not made by `create`"),
     ],
 )
 def test_an_output_that_is_something_else_is_left_as_it_is(tmp_path, command, verb, name, sentence, capsys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import http.client
 import io
@@ -24,7 +25,7 @@ pytest.importorskip("selenium")
 from selenium.webdriver.common.keys import Keys
 from ui_helpers import Page, chromium_is_here, free_port, open_browser
 
-from gradio_tts_ui import parse
+from pipeline.cli import ui
 
 ROOT = Path(__file__).parents[1]
 ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}  # the browser needs the other core
@@ -321,5 +322,7 @@ def test_large_uploads_are_refused(address: str) -> None:
 
 
 def test_the_page_listens_on_this_machine_only_and_without_a_tunnel_unless_told() -> None:
-    usual = parse([])
+    parser = argparse.ArgumentParser()
+    ui.add_arguments(parser)
+    usual = parser.parse_args([])
     assert (usual.host, usual.share) == ("127.0.0.1", False)

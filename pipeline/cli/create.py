@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline import config
 from pipeline.cli.options import Flags, add_flags, described, given_settings
-from pipeline.cli.output import add_json, printing_json
+from pipeline.cli.output import add_json, printing_json, program_name
 from pipeline.config import Settings
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def report(dataset: Dataset, output: str) -> None:
         print(f"time: {stages}; {stats['times_real_time']:g}× real time")
     if any(codec["name"] == config.SAMPLE_CODEC for codec in stats["codecs"]) and not _is_sample(dataset):
         print("codec: the sample's, which knows one voice; for training data: --config configs/xcodec2.yaml")
-    print(f"next, a verdict before training: python -m pipeline validate {root}")
+    print(f"next, a verdict before training: {program_name()} validate {root}")
 
 
 def _rounded(seconds: float) -> str:

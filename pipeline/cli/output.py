@@ -1,4 +1,7 @@
-"""What verbs print: one JSON object for programs, or lines for people, whose verdicts have colours."""
+"""What verbs print: one JSON object for programs, or lines for people, whose verdicts have colours.
+
+Commands that are shown to someone are spelled as they would type them.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+COMMAND = "llasa-dataset"  # the script that pyproject.toml installs
 COLOURS = {"passed": 32, "pass": 32, "unsure": 33, "not judged": 33, "failed": 31, "fail": 31}  # ANSI
 
 
@@ -41,3 +46,16 @@ def coloured(verdict: str, width: int = 0) -> str:
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return plain
     return f"\033[{COLOURS[verdict]}m{plain}\033[0m" if verdict in COLOURS else plain
+
+
+def program_name() -> str:
+    """Return what the user typed: the installed command, or this package run as a module."""
+    return COMMAND if Path(sys.argv[0]).name == COMMAND else "python -m pipeline"
+
+
+def as_typed(shown: str) -> str:
+    """Return a text whose commands call this program as the user does."""
+    if program_name() != COMMAND:
+        return shown
+    shown = shown.replace("python create_dataset.py", f"{COMMAND} create")
+    return shown.replace("python -m pipeline", COMMAND)

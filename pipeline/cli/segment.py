@@ -6,6 +6,8 @@ import argparse
 import time
 from typing import Any
 
+from pipeline.cli.output import program_name
+
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: key of SegmentSettings, argparse options
     "--asr": ("asr", {"metavar": "MODEL"}),
     "--agree": ("agree", {"metavar": "MODEL2"}),
@@ -76,5 +78,5 @@ def run(arguments: argparse.Namespace) -> int:
     for line in summary(totals, Path(arguments.output)):
         print(line)
     print(f"time: {time.monotonic() - started:.1f} s")
-    print(f"next: python -m pipeline create {arguments.recordings} {arguments.output} -o OUT")
+    print(f"next: {program_name()} create {arguments.recordings} {arguments.output} -o OUT")
     return 0

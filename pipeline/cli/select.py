@@ -35,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--seed", type=int, default=0, help="draws another order to take rows in [0]")
     goes = parser.add_argument_group("result")
     goes.add_argument("-o", "--output", metavar="DIR", help="folder of the dataset to write")
-    goes.add_argument(
-        "--as-exclude", metavar="FILE", help="ids of the other rows, for create_dataset.py --exclude"
-    )
+    goes.add_argument("--as-exclude", metavar="FILE", help="ids of the other rows, for `create --exclude`")
     goes.add_argument(
         "--preview", action="store_true", help="write nothing; show examples of what is kept and not"
     )

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _damage(root: str, faults: list[str]) -> PipelineError:
     more = f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
     return PipelineError(
-        f"{root} is not as it was written: {'; '.join(faults[:SHOWN])}{more}. Run create_dataset.py on it "
+        f"{root} is not as it was written: {'; '.join(faults[:SHOWN])}{more}. Run `create` on it "
         "again, which makes what is missing or cut short; first delete the state of a shard that has changed"
     )
 

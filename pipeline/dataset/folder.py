@@ -40,7 +40,7 @@ def check_output(output: Path, settings: Settings) -> Dataset | None:
     root = dataset_folder(output)
     with store_errors(output):
         if root != output and (output.is_dir() or (output.exists() and not root.exists())):
-            raise UsageError(f"{output} is there and was not made by create_dataset.py: give another name")
+            raise UsageError(f"{output} is there and was not made by `create`: give another name")
         known = (root / "config.yaml").exists()
     if known:
         return _opened(root, settings)

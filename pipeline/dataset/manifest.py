@@ -187,7 +187,7 @@ def digest(table: pa.Table) -> str:
 def damaged(chunk: Path, what: str) -> UsageError:
     """Return the error for a chunk that is not what was written."""
     return UsageError(
-        f"{chunk} {what}: delete the folder {chunk.parent} and run create_dataset.py again, which plans anew "
+        f"{chunk} {what}: delete the folder {chunk.parent} and run `create` again, which plans anew "
         "and keeps the shards that are as planned"
     )
 

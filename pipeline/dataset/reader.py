@@ -21,7 +21,7 @@ from pipeline.errors import UsageError, naming
 from pipeline.runtime import find_file
 from pipeline.storage.paths import is_remote, is_url, local, resolve_path, sizes
 
-AGAIN = "run create_dataset.py on it again, which makes what is missing"
+AGAIN = "run `create` on it again, which makes what is missing"
 
 
 def read_config(root: Path) -> tuple[dict[str, Any], OutputSettings]:
@@ -31,14 +31,14 @@ def read_config(root: Path) -> tuple[dict[str, Any], OutputSettings]:
     """
     path = root / "config.yaml"
     if not path.exists():
-        raise UsageError(f"{root} is not a dataset made by create_dataset.py: it has no config.yaml")
+        raise UsageError(f"{root} is not a dataset that `create` made: it has no config.yaml")
     content = read_yaml(path, "dataset's configuration")
     try:
         if not isinstance(content["settings"]["corpus"], dict) or not isinstance(content["fingerprint"], str):
             raise TypeError("not sections and a name")
         output = OutputSettings.model_validate(content["settings"]["output"])  # it names files: nothing odd
     except (KeyError, TypeError, ValidationError) as error:
-        raise UsageError(f"{path} is not one that create_dataset.py wrote, or has changed") from error
+        raise UsageError(f"{path} is not one that `create` wrote, or has changed") from error
     return content, output
 
 
@@ -179,7 +179,7 @@ class Dataset:
         self.states()
         state = (self._states or {}).get(shard)
         if state is None:
-            raise UsageError(f"shard {shard} of {self.root} is not finished: run create_dataset.py again")
+            raise UsageError(f"shard {shard} of {self.root} is not finished: run `create` again")
         return self._read(state, columns)
 
     def tables(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
@@ -224,6 +224,4 @@ class Dataset:
 
     def _damage(self, state: State, path: Path, what: str) -> UsageError:
         mark = f"state/{self.files(state.shard).state.name}"
-        return UsageError(
-            f"{path} {what}: delete {mark} and run create_dataset.py again, which makes the shard anew"
-        )
+        return UsageError(f"{path} {what}: delete {mark} and run `create` again, which makes the shard anew")

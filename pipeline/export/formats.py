@@ -153,7 +153,7 @@ def write(
     there are no rows.
     """
     if not any(state.rows for state in dataset.states()):
-        raise UsageError(f"{dataset.root} has no finished rows to export: run create_dataset.py first")
+        raise UsageError(f"{dataset.root} has no finished rows to export: run `create` first")
     recover_folder(folder)
     request = {**split.asked, **export.request, "dataset": dataset.digest()}
     if (found := _found(folder, request)) is not None:

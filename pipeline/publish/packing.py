@@ -57,7 +57,7 @@ def packs(dataset: Dataset, with_audio: bool) -> list[Pack]:
         groups[-1].append(state.shard)
         filled += state.rows
     if not groups:
-        raise UsageError(f"{dataset.root} has no finished rows to publish: run create_dataset.py first")
+        raise UsageError(f"{dataset.root} has no finished rows to publish: run `create` first")
     return [
         Pack(f"data/{dataset.split}-{number:05d}.parquet", tuple(shards))
         for number, shards in enumerate(groups)

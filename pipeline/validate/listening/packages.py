@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.errors import PIP
+
 RATE = 16_000  # Hz, of everything here
 MIN_SECONDS = 0.4  # below it STOI, PESQ and MOS have too few frames to say anything
-INSTALL = "pip install -c constraints.txt {}"
+INSTALL = f"{PIP} {{}}"
 
 Score = Callable[[np.ndarray, np.ndarray], dict[str, float]]  # source, decoded: aligned, float32 (samples,)
 
