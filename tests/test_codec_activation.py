@@ -91,7 +91,7 @@ def test_the_triton_kernel_equals_the_plain_path_under_its_interpreter() -> None
     assert errors["torch.float16"] < 0.005
 
 
-@pytest.mark.parametrize(("dtype", "most"), [("fp32", 80), ("bf16", 50)])
+@pytest.mark.parametrize(("dtype", "most"), [("fp32", 70), ("bf16", 50)])
 def test_the_triton_kernel_for_an_h200_is_short_and_keeps_everything_in_registers(
     dtype: str, most: int
 ) -> None:
@@ -101,7 +101,7 @@ def test_the_triton_kernel_for_an_h200_is_short_and_keeps_everything_in_register
     found = compiled(90, dtype)
     assert found.instructions <= most
     assert found.spilled == 0
-    assert (found.widest_load, found.widest_store) == (128, 128)
+    assert (found.widest_load, found.widest_store) == (64, 64)
 
 
 def test_the_triton_kernel_is_an_operator_that_a_compiler_need_not_look_into() -> None:
@@ -114,7 +114,7 @@ def test_the_triton_kernel_is_an_operator_that_a_compiler_need_not_look_into() -
         lengths = torch.empty(2, device="cuda", dtype=torch.int64)
         made = torch.compile(fused, backend="eager", fullgraph=True)(module, values, lengths)
     assert (made.shape, made.dtype, made.device.type) == ((2, 4, 4096), torch.bfloat16, "cuda")
-    assert made.is_contiguous()
+    assert made.transpose(1, 2).is_contiguous()
 
 
 @pytest.mark.gpu

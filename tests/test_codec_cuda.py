@@ -12,11 +12,12 @@ import torch
 from codec_helpers import xcodec2 as shared
 from torch import Tensor
 from torch._subclasses import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from pipeline.codec.activation import fastest_activation
 from pipeline.codec.activation.plain import plain
 from pipeline.codec.encoder import BatchEncoder
-from pipeline.codec.fast import PARTS, fast_parts
+from pipeline.codec.fast import PARTS, ChannelsLastConv, fast_parts
 from pipeline.codec.log_mel import LogMel
 from pipeline.codec.runners import widened
 from pipeline.codec.shapes import Shape
@@ -111,7 +112,7 @@ def test_copies_for_the_fast_path_share_the_weights_that_they_do_not_change() ->
 @torch.inference_mode()
 def test_few_graphs_serve_batches_of_every_shape_and_give_the_same_values() -> None:
     def made() -> BatchEncoder:
-        return BatchEncoder(xcodec2()[0], LogMel(160, CPU), 320, plain, own_attention=True)
+        return BatchEncoder(copy.deepcopy(xcodec2()[0]), LogMel(160, CPU), 320, plain, own_attention=True)
 
     graphs = []
 
@@ -131,3 +132,46 @@ def test_few_graphs_serve_batches_of_every_shape_and_give_the_same_values() -> N
     assert (
         len(graphs) <= 6
     )  # of each encoder: the first shape's, one for any shape, and one for a single clip
+
+
+class Layouts(TorchDispatchMode):
+    """The strides of what every convolution is given, and the names of copies between layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolved: list[tuple[Tensor, Tensor]] = []
+        self.copies: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name == "convolution":
+            self.convolved.append(args[:2])
+        elif name in ("clone", "copy_", "_to_copy"):
+            self.copies.append(name)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("half", [None, torch.bfloat16])
+def test_on_a_gpu_channels_lie_side_by_side_at_every_convolution(
+    half: torch.dtype | None, fake_gpus: None
+) -> None:
+    """What cuDNN answers in the same order. Without a GPU the results' order cannot be seen."""
+    one = encoder(half)
+    waveforms = torch.empty(2, 1, 6400, device=CUDA, dtype=half or torch.float32)
+    with torch.no_grad(), Layouts() as seen:  # not inference mode, which hides what a layer is made of
+        one._acoustic(waveforms, torch.empty(2, dtype=torch.int64, device=CUDA))
+    assert len(seen.convolved) > 15
+    for values, weight in seen.convolved:
+        assert values.is_contiguous(memory_format=torch.channels_last)
+        assert weight.stride(1) == 1
+    assert seen.copies == []
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("stride", [1, 2, 5])
+def test_a_convolution_with_channels_side_by_side_gives_what_the_model_s_own_gives(stride: int) -> None:
+    conv = torch.nn.Conv1d(16, 32, 2 * stride + 1, stride=stride, padding=stride, dilation=3)
+    values = torch.randn(3, 40, 16).transpose(1, 2)
+    made = ChannelsLastConv(conv)(values)
+    torch.testing.assert_close(made, conv(values), atol=1e-5, rtol=1e-5)
+    assert made.transpose(1, 2).is_contiguous()

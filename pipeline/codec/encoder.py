@@ -102,7 +102,8 @@ class BatchEncoder:
             acoustic = self._acoustic(waveforms[:, None, :], padded)
             shared = min(heard.shape[-1], acoustic.shape[-1])  # NeuCodec's features lack the last frame
             heard = heard[..., :shared].to(acoustic.dtype)
-            joined = model.fc_encoder(torch.cat([heard, acoustic[..., :shared]], dim=1).transpose(1, 2))
+            both = [part.transpose(1, 2) for part in (heard, acoustic[..., :shared])]
+            joined = model.fc_encoder(torch.cat(both, dim=2))
         quantizer = model.quantizer
         low = quantizer.project_in(joined.float())
         rounding = quantizer.quantizer

@@ -6,6 +6,8 @@ The reference keeps the unmodified modules. The copies compute the same in anoth
   every call; biases too. Norms keep float32.
 - float32 on a CPU: matrix products by oneDNN on weights laid out for it, 109 GFLOP/s a core where the linear
   layer's own library has 75 to 87 (AMD EPYC with AVX-512). The layout is a copy: 1.5 GB for XCodec2.
+- on a GPU channels lie side by side in memory from the first convolution to the last, as its convolutions in
+  half precision and the activation's kernel want them: nothing is transposed between two layers.
 - convolutions of one tap are matrix products, in the layout that their input has.
 """
 
@@ -16,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 PARTS = ("semantic_encoder", "semantic_adapter", "acoustic_encoder", "fc_encoder")  # `quantizer` stays
 
@@ -46,6 +49,25 @@ class TokenwiseConv(nn.Module):
         """Map (clips, inputs, time) to (clips, outputs, time)."""
         made: Tensor = self.linear(values.transpose(1, 2)).transpose(1, 2)
         return made
+
+
+class ChannelsLastConv(nn.Module):
+    """A convolution whose result's channels lie side by side in memory, as its input's should."""
+
+    def __init__(self, conv: nn.Conv1d) -> None:
+        super().__init__()
+        own = conv.weight.detach()[:, :, None]
+        weight = torch.empty_like(own, memory_format=torch.channels_last).copy_(own)  # also of one channel
+        self.weight, self.bias = nn.Parameter(weight, requires_grad=False), conv.bias
+        self.stride, self.dilation = (1, *conv.stride), (1, *conv.dilation)
+        self.padding = (0, *conv.padding)
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Map (clips, inputs, time) to (clips, outputs, time)."""
+        made: Tensor = functional.conv2d(
+            values[:, :, None], self.weight, self.bias, self.stride, self.padding, self.dilation
+        )
+        return made[:, :, 0]
 
 
 class ChannelwiseConv(nn.Module):
@@ -99,9 +121,12 @@ def _faster(
     pack = half is None and device.type == "cpu" and torch.backends.mkldnn.enabled
     if isinstance(module, nn.Linear):
         return OneDnnLinear(module) if pack else module
-    if module.kernel_size != (1,) or module.stride != (1,) or module.groups != 1:
-        return module
-    if not tokenwise:
+    if module.groups != 1:
+        return module  # depthwise: PyTorch's own kernel wants times side by side
+    cuda = device.type == "cuda"
+    if module.kernel_size != (1,) or module.stride != (1,):
+        return ChannelsLastConv(module) if cuda else module
+    if not tokenwise and not cuda:
         return ChannelwiseConv(module)
     return TokenwiseConv(OneDnnLinear(module) if pack else _linear(module))
 

@@ -1,8 +1,8 @@
 """The anti-aliased activation as one Triton kernel: what snake.cpp does on a CPU, on a GPU.
 
-Each thread takes OUTPUTS neighbouring values of a channel and slides over time. The six latest inputs and the
-six latest pairs of raised values stay in registers, so every input is loaded once and every sine is taken
-once, but for the few that neighbouring threads share. Inputs come and outputs go eight at a time.
+Channels lie side by side in memory, and so they do in a warp. Each thread slides over the time of a few
+channels. The six latest inputs and the six latest pairs of raised values stay in registers, so every input is
+loaded once and every sine is taken once, but for the few that neighbouring segments of time share.
 
 The kernel reads clips' lengths: it holds values past both ends and writes zeros past the end. Only programs
 that touch an end pay for that. Values are read and written in the tensor's own type and computed in float32;
@@ -11,6 +11,7 @@ halves take the sine of the hardware, whose error is below what they can show.
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 import torch
@@ -21,9 +22,11 @@ from triton.language.extra import libdevice
 
 from pipeline.codec.activation.parameters import snake_parameters
 
-THREADS = 32  # of a program: one warp
-OUTPUTS = 32  # of a thread
-VECTOR = tl.constexpr(8)  # values of one load: 16 bytes of halves
+CHANNELS = 16  # side by side in a program, where the layer's width allows
+BYTES = 256  # of values that a program takes at a time, of several segments: 64 bits a thread of its one warp
+OUTPUTS = 48  # of a segment: a multiple of STEPS
+STEPS = tl.constexpr(6)  # of one turn: what was the latest of six values is the oldest again
+BEFORE = tl.constexpr(5)  # inputs before a segment that its first output needs, and as many after the last
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -45,111 +48,130 @@ def _sine_squared(angle, HARDWARE: tl.constexpr):  # type: ignore[no-untyped-def
 
 
 @triton.jit  # type: ignore[untyped-decorator]
-def _end(row, last, place, first_tap, up, alpha, scale, HARDWARE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Return the raised value at a clip's first even or last odd position, which is held past it."""
-    value = 0.0
-    for k in tl.static_range(6):
-        source = tl.minimum(tl.maximum(place - k, 0), last)
-        value += tl.load(up + 2 * k + first_tap) * tl.load(row + source).to(tl.float32)
+def _taps(first, STEP: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return every other tap of a filter, in the order of the values that they meet."""
+    early = (tl.load(first), tl.load(first + STEP), tl.load(first + 2 * STEP))
+    return early + (tl.load(first + 3 * STEP), tl.load(first + 4 * STEP), tl.load(first + 5 * STEP))  # noqa: RUF005
+
+
+@triton.jit
+def _filtered(latest, taps):  # type: ignore[no-untyped-def]
+    total = taps[0] * latest[0]
+    for k in tl.static_range(1, 6):
+        total += taps[k] * latest[k]
+    return total
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _raised(inputs, taps, alpha, scale, HARDWARE: tl.constexpr):  # type: ignore[no-untyped-def]
+    value = _filtered(inputs, taps)
     return value + scale * _sine_squared(value * alpha, HARDWARE)
 
 
 @triton.jit
-def _eight(values):  # type: ignore[no-untyped-def]
-    """Return the eight columns of (THREADS, 8) values, each (THREADS,)."""
-    rows: tl.constexpr = values.shape[0]
-    even, odd = tl.split(tl.reshape(values, (rows, 2, 2, 2)))
-    v04, v26 = tl.split(even)
-    v15, v37 = tl.split(odd)
-    v0, v4 = tl.split(v04)
-    v1, v5 = tl.split(v15)
-    v2, v6 = tl.split(v26)
-    v3, v7 = tl.split(v37)
-    return (v0, v1, v2, v3, v4, v5, v6, v7)
+def _then(latest, value):  # type: ignore[no-untyped-def]
+    """Return the six latest values after one more."""
+    return (latest[1], latest[2], latest[3], latest[4], latest[5], value)
 
 
-@triton.jit
-def _joined(v):  # type: ignore[no-untyped-def]
-    """Return eight columns as (THREADS, 8) values."""
-    rows: tl.constexpr = v[0].shape[0]
-    even = tl.join(tl.join(v[0], v[4]), tl.join(v[2], v[6]))
-    odd = tl.join(tl.join(v[1], v[5]), tl.join(v[3], v[7]))
-    return tl.reshape(tl.join(even, odd), (rows, 8))
+@triton.jit  # type: ignore[untyped-decorator]
+def _input(given, place, channels, last, INSIDE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return the values at `place`, or those that are held there past a clip's ends."""
+    if not INSIDE:
+        place = tl.minimum(tl.maximum(place, 0), last)
+    return tl.load(given + place * channels).to(tl.float32)
 
 
-@triton.jit
-def _six(taps):  # type: ignore[no-untyped-def]
-    """Return every other tap of a filter."""
-    first = (tl.load(taps), tl.load(taps + 2), tl.load(taps + 4))
-    return first + (tl.load(taps + 6), tl.load(taps + 8), tl.load(taps + 10))  # noqa: RUF005
+@triton.jit  # type: ignore[untyped-decorator]
+def _inputs(given, first, channels, last, INSIDE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return six values from `first` on. They are loaded together, before any store that might alias them."""
+    early = (
+        _input(given, first, channels, last, INSIDE),
+        _input(given, first + 1, channels, last, INSIDE),
+        _input(given, first + 2, channels, last, INSIDE),
+    )
+    return early + (  # noqa: RUF005
+        _input(given, first + 3, channels, last, INSIDE),
+        _input(given, first + 4, channels, last, INSIDE),
+        _input(given, first + 5, channels, last, INSIDE),
+    )
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _pair(  # type: ignore[no-untyped-def]
+    inputs,
+    place,
+    last,
+    begin,
+    end,
+    up_even,
+    up_odd,
+    alpha,
+    scale,
+    HARDWARE: tl.constexpr,
+    INSIDE: tl.constexpr,
+):
+    """Return the odd raised value of three places before the latest input's, and the even one of two."""
+    odd = _raised(inputs, up_even, alpha, scale, HARDWARE)
+    even = _raised(inputs, up_odd, alpha, scale, HARDWARE)
+    if not INSIDE:
+        odd = tl.where(place < 3, begin, tl.where(place > last + 3, end, odd))
+        even = tl.where(place < 2, begin, tl.where(place > last + 2, end, even))
+    return odd, even
 
 
 @triton.jit  # type: ignore[untyped-decorator]
 def _segments(  # type: ignore[no-untyped-def]
     given,
     made,
+    channels,
     first,
     last,
     width,
-    up,
-    down,
     alpha,
     scale,
-    THREADS: tl.constexpr,
+    up,
+    down,
+    SEGMENTS: tl.constexpr,
     OUTPUTS: tl.constexpr,
     HARDWARE: tl.constexpr,
     INSIDE: tl.constexpr,
 ):
-    """Compute THREADS * OUTPUTS values of a channel from `first` on; INSIDE if they touch no end."""
-    starts = first + tl.arange(0, THREADS) * OUTPUTS
-    eight = starts[:, None] + tl.arange(0, VECTOR)[None, :]
+    """Compute SEGMENTS * OUTPUTS values of some channels from `first` on; INSIDE if they touch no end."""
+    starts = first + tl.arange(0, SEGMENTS)[:, None] * OUTPUTS
+    up_even, up_odd = _taps(up + 10, -2), _taps(up + 11, -2)
+    down_even, down_odd = _taps(down, 2), _taps(down + 1, 2)
+    begin, end = alpha, alpha  # not read where they touch no end
     if not INSIDE:
-        begin = _end(given, last, 2, 1, up, alpha, scale, HARDWARE)
-        end = _end(given, last, last + 3, 0, up, alpha, scale, HARDWARE)
-    up_even, up_odd = _six(up), _six(up + 1)
-    down_even, down_odd = _six(down), _six(down + 1)
-    zero = tl.zeros((THREADS,), tl.float32)
-    inputs = (zero, zero, zero, zero, zero, zero)  # at i - 5 … i
-    odds = (zero, zero, zero, zero, zero, zero)  # raised, odd ones: of the places i - 8 … i - 3
-    evens = (zero, zero, zero, zero, zero, zero)  # even ones: of i - 7 … i - 2
-    outputs = (zero, zero, zero, zero, zero, zero, zero, zero)
-    for block in tl.static_range(-1, OUTPUTS // VECTOR + 1):
-        sources = eight + block * VECTOR
-        if not INSIDE:
-            sources = tl.minimum(tl.maximum(sources, 0), last)
-        loaded = _eight(tl.load(given + sources).to(tl.float32))
-        for j in tl.static_range(VECTOR):
-            i = block * VECTOR + j
-            inputs = (inputs[1], inputs[2], inputs[3], inputs[4], inputs[5], loaded[j])
-            if i >= 0 and i < OUTPUTS + 5:
-                odd, even = up_even[0] * inputs[5], up_odd[0] * inputs[5]
-                for k in tl.static_range(1, 6):
-                    odd += up_even[k] * inputs[5 - k]
-                    even += up_odd[k] * inputs[5 - k]
-                odd += scale * _sine_squared(odd * alpha, HARDWARE)
-                even += scale * _sine_squared(even * alpha, HARDWARE)
-                if not INSIDE:
-                    place = starts + (i - 3)
-                    odd = tl.where(place < 0, begin, tl.where(place > last, end, odd))
-                    even = tl.where(place < -1, begin, tl.where(place > last - 1, end, even))
-                odds = (odds[1], odds[2], odds[3], odds[4], odds[5], odd)
-                evens = (evens[1], evens[2], evens[3], evens[4], evens[5], even)
-            if i >= 5 and i < OUTPUTS + 5:
-                value = zero
-                for k in tl.static_range(6):
-                    value += down_even[k] * odds[k]
-                    value += down_odd[k] * evens[k]
-                if not INSIDE:
-                    value = tl.where(starts + (i - 5) <= last, value, 0.0)
-                o = outputs
-                outputs = (o[1], o[2], o[3], o[4], o[5], o[6], o[7], value)
-                if (i - 5) % VECTOR == VECTOR - 1:
-                    targets = eight + (i - 4 - VECTOR)
-                    result = _joined(outputs).to(made.dtype.element_ty)
-                    if INSIDE:
-                        tl.store(made + targets, result)
-                    else:
-                        tl.store(made + targets, result, mask=targets < width)
+        begin = _raised(_inputs(given, starts * 0 - 3, channels, last, False), up_odd, alpha, scale, HARDWARE)
+        tail = _inputs(given, starts * 0 + (last - 2), channels, last, False)
+        end = _raised(tail, up_even, alpha, scale, HARDWARE)
+    inputs = _inputs(given, starts - BEFORE, channels, last, INSIDE)
+    odd, even = _pair(inputs, starts, last, begin, end, up_even, up_odd, alpha, scale, HARDWARE, INSIDE)
+    odds, evens = (odd, odd, odd, odd, odd, odd), (even, even, even, even, even, even)
+    for i in tl.static_range(1, BEFORE):
+        inputs = _then(inputs, _input(given, starts + i, channels, last, INSIDE))
+        odd, even = _pair(
+            inputs, starts + i, last, begin, end, up_even, up_odd, alpha, scale, HARDWARE, INSIDE
+        )
+        odds, evens = _then(odds, odd), _then(evens, even)
+    for block in range(0, OUTPUTS, STEPS):
+        coming = _inputs(given, starts + (block + BEFORE), channels, last, INSIDE)
+        for j in tl.static_range(STEPS):
+            place = starts + (block + j)
+            inputs = _then(inputs, coming[j])
+            odd, even = _pair(
+                *(inputs, place + BEFORE, last, begin, end),
+                *(up_even, up_odd, alpha, scale, HARDWARE, INSIDE),
+            )
+            odds, evens = _then(odds, odd), _then(evens, even)
+            value = _filtered(odds, down_even) + _filtered(evens, down_odd)
+            target, result = made + place * channels, value.to(made.dtype.element_ty)
+            if INSIDE:
+                tl.store(target, result)
+            else:
+                result = tl.where(place <= last, result, 0.0)
+                tl.store(target, result, mask=place < width)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -163,23 +185,33 @@ def _snake(  # type: ignore[no-untyped-def]
     down,
     channels,
     width,
-    THREADS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+    SEGMENTS: tl.constexpr,
     OUTPUTS: tl.constexpr,
     HARDWARE: tl.constexpr,
 ):
-    line = tl.program_id(0).to(tl.int64)
-    last = tl.minimum(tl.load(lengths + line // channels), width).to(tl.int32) - 1
-    alpha, scale = tl.load(alphas + line % channels), tl.load(scales + line % channels)
-    row, target = given + line * width, made + line * width
-    first = tl.program_id(1) * (THREADS * OUTPUTS)
-    if first >= VECTOR and first + THREADS * OUTPUTS + VECTOR <= last:
-        _segments(row, target, first, last, width, up, down, alpha, scale, THREADS, OUTPUTS, HARDWARE, True)
+    groups = channels // CHANNELS
+    clip = tl.program_id(0) // groups
+    own = (tl.program_id(0) % groups) * CHANNELS + tl.arange(0, CHANNELS)[None, :]
+    alpha, scale = tl.load(alphas + own), tl.load(scales + own)
+    last = tl.minimum(tl.load(lengths + clip), width).to(tl.int32) - 1
+    begin = clip.to(tl.int64) * width * channels
+    first = tl.program_id(1) * (SEGMENTS * OUTPUTS)
+    given, made = given + begin + own, made + begin + own
+    if first >= BEFORE and first + SEGMENTS * OUTPUTS + BEFORE <= last:
+        _segments(
+            *(given, made, channels, first, last, width, alpha, scale, up, down),
+            *(SEGMENTS, OUTPUTS, HARDWARE, True),
+        )
     else:
-        _segments(row, target, first, last, width, up, down, alpha, scale, THREADS, OUTPUTS, HARDWARE, False)
+        _segments(
+            *(given, made, channels, first, last, width, alpha, scale, up, down),
+            *(SEGMENTS, OUTPUTS, HARDWARE, False),
+        )
 
 
 def fused(module: Any, values: Tensor, lengths: Tensor) -> Tensor:
-    """See `parameters.Activation`. Halves take the sine of the hardware."""
+    """See `parameters.Activation`. The result's channels lie side by side in memory."""
     made: Tensor = _launch(values, lengths, *snake_parameters(module))
     return made
 
@@ -189,21 +221,25 @@ def _launch(
     values: Tensor, lengths: Tensor, alpha: Tensor, scale: Tensor, up: Tensor, down: Tensor
 ) -> Tensor:
     """Run the kernel. An operator of its own, so that `torch.compile` need not read Triton's code."""
-    values = values.contiguous()
+    values = values.transpose(1, 2).contiguous()
     made = torch.empty_like(values)
-    clips, channels, width = values.shape
-    grid = (clips * channels, triton.cdiv(width, THREADS * OUTPUTS))
+    clips, width, channels = values.shape
+    together = gcd(channels, CHANNELS)
+    segments = BYTES // values.element_size() // together
+    grid = (clips * (channels // together), triton.cdiv(width, segments * OUTPUTS))
     with torch.cuda.device_of(values):  # type: ignore[no-untyped-call]  # Triton takes the current device
         _snake[grid](
             *(values, made, lengths, alpha, scale, up, down, channels, width),
-            THREADS=THREADS,
+            CHANNELS=together,
+            SEGMENTS=segments,
             OUTPUTS=OUTPUTS,
             HARDWARE=values.is_cuda and values.dtype != torch.float32,
             num_warps=1,
         )
-    return made
+    return made.transpose(1, 2)
 
 
 @_launch.register_fake
 def _shape(values: Tensor, *others: Tensor) -> Tensor:
-    return torch.empty_like(values, memory_format=torch.contiguous_format)
+    clips, channels, width = values.shape
+    return values.new_empty((clips, width, channels)).transpose(1, 2)
