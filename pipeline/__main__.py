@@ -28,6 +28,13 @@ VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(
     "export-onnx": "the codec's decoder for ONNX Runtime and TensorRT",
 }
 INTERRUPTED = 130
+FOR_PROGRAMMERS = (
+    DeprecationWarning,
+    PendingDeprecationWarning,
+    FutureWarning,
+    SyntaxWarning,
+    ResourceWarning,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,7 +86,8 @@ def _note(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    print(f"note: {message}", file=sys.stderr)
+    if not issubclass(category, FOR_PROGRAMMERS):
+        print(f"note: {message}", file=sys.stderr)
 
 
 def _interrupt(signum: int, frame: object) -> None:

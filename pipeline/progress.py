@@ -46,9 +46,10 @@ class Progress:
     def _line(self) -> str:
         elapsed = time.monotonic() - self._started
         parts = [f"{self._label}: {self._done:,} {self._unit}s"]
-        if self._total and self._done:
-            left = elapsed * (self._total - self._done) / self._done
-            parts = [f"{self._label}: {self._done:,} of {self._total:,} {self._unit}s, {left:,.0f} s left"]
+        if self._total:
+            parts = [f"{self._label}: {self._done:,} of {self._total:,} {self._unit}s"]
+            if self._done:
+                parts.append(f"{elapsed * (self._total - self._done) / self._done:,.0f} s left")
         return ", ".join([*parts, *filter(None, [self._audio()])])
 
     def __enter__(self) -> Progress:

@@ -7,12 +7,13 @@ import json
 import os
 import pty
 import re
+import warnings
 from pathlib import Path
 
 import pytest
 from publish_helpers import ROWS, make_dataset
 
-from pipeline.__main__ import VERBS, main
+from pipeline.__main__ import VERBS, main, run_command
 
 DOCUMENTED = (Path(__file__).parents[1] / "docs" / "scripts.md").read_text(encoding="utf-8")
 ESCAPE = "\033["
@@ -130,3 +131,19 @@ def test_every_verb_that_has_figures_for_scripts_spells_the_option_alike(
         if "--json" in capsys.readouterr().out:
             spelled.add(verb)
     assert spelled == {"create", "status", "validate"}
+
+
+def test_a_warning_is_a_note_if_it_is_for_people_and_silent_if_it_is_for_programmers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def warn() -> int:
+        for category in (DeprecationWarning, FutureWarning, SyntaxWarning):
+            warnings.warn("`past` is deprecated", category, stacklevel=1)
+        warnings.warn("this processor is slow", stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert run_command(warn) == 0
+    assert capsys.readouterr().err == "note: this processor is slow\n"

@@ -32,3 +32,10 @@ def test_elsewhere_there_is_a_line_now_and_then(monkeypatch, capsys, interval, l
     assert len(said) == lines
     if said:
         assert said[-1].startswith("encoding: 500 of 1,000 clips, 0 s left, 1.00 h, ")
+
+
+def test_before_anything_is_done_the_line_says_how_much_there_is(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "QUIET_INTERVAL", 0.0)
+    with Progress("encoding", 5) as bar:
+        bar.counted(0)
+    assert capsys.readouterr().err == "encoding: 0 of 5 clips\n"

@@ -140,10 +140,10 @@ def _figures(dataset: Dataset | None, published: str | None) -> dict[str, Any]:
 
 def report(dataset: Dataset, output: str) -> None:
     """Print the summary at the end of a run."""
-    from pipeline.dataset.stats import in_words
+    from pipeline.dataset.stats import in_words, spoken_time
 
     stats, root = dataset.stats(), dataset.root
-    print(f"{output}: {stats['rows']:,} rows, {stats['hours']:.2f} hours, {stats['codes']:,} codes")
+    print(f"{output}: {stats['rows']:,} rows, {spoken_time(stats['hours'])}, {stats['codes']:,} codes")
     if stats["rejected"]:
         reasons = in_words(stats["reasons"])
         print(f"rejected: {stats['rejected']:,} ({reasons}); each with its reason in {root / 'rejected'}")

@@ -72,9 +72,11 @@ def _damage(root: str, faults: list[str]) -> PipelineError:
 
 
 def _tell(found: Mapping[str, Any]) -> None:
+    from pipeline.dataset.stats import spoken_time
+
     print(f"{found['dataset']}: {found['shards_done']:,} of {found['shards']:,} shards done")
     print(f"{found['utterances']:,} utterances planned, {found['utterances_to_do']:,} to do")
-    print(f"{found['rows']:,} rows, {found['hours']:.2f} hours, {found['rejected']:,} rejected")
+    print(f"{found['rows']:,} rows, {spoken_time(found['hours'])}, {found['rejected']:,} rejected")
     for reason, number in found["reasons"].items():
         print(f"  {number:,} {reason}")
     if found["faults"] is not None:

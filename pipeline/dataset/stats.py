@@ -86,3 +86,10 @@ def in_words(reasons: Mapping[str, int]) -> str:
     """List rejections by reason, the most frequent first."""
     ordered = sorted(reasons.items(), key=lambda item: -item[1])
     return ", ".join(f"{number:,} {reason}" for reason, number in ordered)
+
+
+def spoken_time(hours: float) -> str:
+    """Return an amount of speech as people say it: 4.8 minutes, 2.50 hours."""
+    if hours < 1:
+        return f"{hours * 60:.1f} minutes"
+    return f"{hours:,.{1 if hours >= 10 else 2}f} hours"

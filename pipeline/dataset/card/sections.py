@@ -15,6 +15,7 @@ import yaml
 
 from pipeline.dataset.card.plot import bars, below
 from pipeline.dataset.reader import Dataset
+from pipeline.dataset.stats import spoken_time
 from pipeline.errors import UsageError
 
 SHOWN = 20  # speakers or languages listed by name
@@ -103,7 +104,7 @@ def _template() -> jinja2.Template:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), keep_trailing_newline=True
     )
     environment.filters |= {
-        "hours": _hours,
+        "hours": spoken_time,
         "figure": _figure,
         "cell": _cell,
         "licence": _codec_licence,
@@ -128,12 +129,6 @@ def _codec_licence(codec: Mapping[str, Any]) -> str:
         return stated
     usual = CODEC_LICENCES[family(codec)]
     return f"not stated by the checkpoint (the published {family(codec)} weights: {usual})"
-
-
-def _hours(hours: float) -> str:
-    if hours < 1:
-        return f"{hours * 60:.1f} minutes"
-    return f"{hours:,.{1 if hours >= 10 else 2}f} hours"
 
 
 def _figure(value: Any) -> str:
