@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -188,7 +190,7 @@ os.kill(int(sys.argv[2]), int(sys.argv[3]))
 
 
 def test_a_worker_takes_what_cores_there_are():
-    from pipeline.build.engines.ray import worker_share
+    from pipeline.build.engines.ray.cluster import worker_share
 
     def share(*nodes, **values):
         return worker_share(nodes, Settings().with_values({"codec.device": "auto", **values}))
@@ -210,6 +212,87 @@ def test_an_error_of_the_user_in_a_worker_is_told_as_such(cluster, tmp_path, cor
     use(monkeypatch, refused)
     with pytest.raises(UsageError, match=r"^there is no such codec$"):
         make(tmp_path / "out", on_ray(corpus))
+
+
+def test_what_the_system_refuses_a_worker_is_told_as_such(cluster, tmp_path, corpus, monkeypatch):
+    class Full(FakeCodec):
+        def encode(self, waveforms, lengths):
+            raise OSError(errno.ENOSPC, "No space left on device", "/data/out/shard")
+
+    use(monkeypatch, lambda settings, decoder=True: Full())
+    with pytest.raises(OSError, match="No space left") as refused:
+        make(tmp_path / "out", on_ray(corpus))
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, "/data/out/shard")
+
+
+def test_a_run_without_workers_says_so_and_ends_when_none_comes(cluster, tmp_path, corpus, monkeypatch):
+    """The cluster loses its only node with a core; the same command goes on once there is one again."""
+    monkeypatch.setattr("pipeline.build.engines.ray.scheduler.NOTICE", 0.2)
+    use(monkeypatch, lambda settings, decoder=True: FakeCodec(seconds_a_batch=0.15))
+    root, said = tmp_path / "out", []
+    settings = on_ray(corpus, **{"output.shard_size": 2})
+    impatient = settings.with_values({"run.ray_patience": 2.0})
+    victim = cluster.list_all_nodes()[-1]
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "room for" in line and "now" in line:
+            cluster.remove_node(victim)
+
+    with (
+        pytest.raises(PipelineError, match=r"^for 2 s no node of the Ray cluster had room for a worker"),
+        claimed(root),
+    ):
+        create(root, impatient, say)
+    assert any("no node has room for a worker, which takes 1 cores; waiting 2 s" in line for line in said)
+    cluster.add_node(**NODE)
+    cluster.wait_for_nodes()
+    whole = make(tmp_path / "local/out", settings_for(corpus, **{"output.shard_size": 2}))
+    assert content(make(root, settings)) == content(whole)
+
+
+def test_a_cluster_that_does_not_answer_ends_the_run(monkeypatch):
+    from pipeline.build.engines.ray import cluster
+
+    monkeypatch.setattr(cluster, "ANSWER", 0.05)
+    silent = threading.Event()
+    with pytest.raises(PipelineError, match=r"the head of the Ray cluster has not answered for 0\.05 s"):
+        cluster.answered(silent.wait)
+    silent.set()
+
+
+def test_a_worker_that_crashes_is_told_of_in_our_words_alone(tmp_path, corpus):
+    run = subprocess.run(
+        [sys.executable, "-c", CRASHING, str(tmp_path / "out"), json.dumps(corpus)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+    )
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == ["ray: worker 0 was lost; others make its shards"]
+    assert [line for line in run.stderr.splitlines() if "encoding" not in line] == []
+
+
+CRASHING = """
+import os, signal, sys, json
+from pathlib import Path
+from engine_helpers import settings_for
+from pipeline import codec
+from pipeline.build.create import create
+from pipeline.codec.fake import FakeCodec
+root, corpus = Path(sys.argv[1]), json.loads(sys.argv[2])
+
+def crashes_once(settings, decoder=True):
+    if not (root / "crashed").exists():
+        (root / "crashed").touch()
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return FakeCodec()
+
+codec.load_codec = crashes_once
+root.mkdir()
+create(root, settings_for(corpus, **{"run.engine": "ray", "run.ray_workers": 1, "run.worker_cpus": 1}),
+       lambda line: "lost" in line and print(line))
+"""
 
 
 def test_a_shard_that_takes_worker_after_worker_down_ends_the_run(cluster, tmp_path, corpus, monkeypatch):

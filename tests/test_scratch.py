@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import subprocess
 import sys
@@ -91,6 +92,20 @@ def test_a_process_that_ends_leaves_nothing(kind: str, temporary: Path) -> None:
         process.communicate("\n")
     assert process.returncode == 0
     assert list(temporary.iterdir()) == []
+
+
+def test_what_could_not_be_removed_is_removed_by_the_next_one(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    with monkeypatch.context() as patch, scratch_folder("push") as folder:
+        (folder / "pack.parquet").touch()
+        patch.setattr(Path, "unlink", refuse)
+    assert (folder / "pack.parquet").exists()
+    with scratch_folder("push") as next_one:
+        assert list(temporary.iterdir()) == [next_one]
 
 
 def test_folders_that_are_somebody_else_s_stay(temporary: Path) -> None:

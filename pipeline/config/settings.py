@@ -192,6 +192,9 @@ class RunSettings(Section):
     ray_workers: int | None = Field(
         None, description="most Ray workers at a time; none: as many as the cluster has room for", ge=1
     )
+    ray_patience: float = Field(
+        600.0, description="seconds without a single Ray worker after which a run ends, to be resumed", gt=0
+    )
     worker_cpus: int = Field(
         4, description="cores that a Ray worker takes: itself and its decoding processes", ge=1
     )

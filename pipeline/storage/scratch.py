@@ -34,7 +34,8 @@ def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
         yield folder
     finally:
         if os.getpid() == owner:  # not a copy of it, made by fork
-            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # then the next one tries
+                _remove(folder)
         os.close(lock)
 
 
@@ -71,11 +72,16 @@ def _remove_if_left(folder: Path) -> None:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        for path in folder.iterdir():  # the lock last, so that a sweep that is killed is taken up again
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name != LOCK:
-                path.unlink()
-        shutil.rmtree(folder)
+        _remove(folder)
     finally:
         os.close(lock)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, the lock last: one that is removed in part can be told from those of others."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()
+    shutil.rmtree(folder)
