@@ -19,6 +19,7 @@ FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: key of SegmentSettings
     "--min-confidence": ("min_confidence", {"type": float, "metavar": "P"}),
     "--max-disagreement": ("max_disagreement", {"type": float, "metavar": "RATE"}),
     "--align": ("align", {"metavar": "TEXT"}),
+    "--aligner": ("aligner", {"metavar": "MODEL"}),
     "--max-misreading": ("max_misreading", {"type": float, "metavar": "RATE"}),
     "--speakers": ("speakers", {"action": "store_true"}),
     "--cut": ("cut", {"action": "store_true"}),

@@ -13,72 +13,53 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
+from typing import Protocol
 
 import numpy as np
 from rapidfuzz.distance import Levenshtein
 
-from pipeline.recognise.error_rate import normalise
 from pipeline.segment.gaps import align_letters
+from pipeline.segment.letters import Letters
 
 ANCHORS = (24, 12, 7)  # letters of a run that must be unique, tried in turn
 LARGEST = 6_000_000  # letters heard times letters of text that are aligned without an anchor
-TAIL = 200  # letters on each side of a border that are compared
 SKIPPED = 0.6  # cost of a letter of text that is in neither of two pieces; one heard wrong costs 1
 NEAR = 12  # letters of text on each side of a border that may belong to either piece
-UNSPACED = re.compile(r"[぀-ヿ㐀-鿿＀-￯ก-๿]")  # every letter of such writing may begin a word
 SENTENCE_END = re.compile(r"[.!?。！？…:;][\"'”’)\]」』]*\s*$")
 
 
+class Sound(Protocol):
+    """A piece of speech to compare letters with."""
+
+    def cost(self, letters: str) -> float:
+        """Return how many of the letters are not what is said in it, all of it."""
+        ...
+
+
 @dataclass(frozen=True)
-class Letters:
-    """The letters and digits of a text, in lower case, and where each is in it."""
+class Spelled:
+    """A piece of speech by the letters that a recogniser heard in it."""
 
-    text: str
     letters: str
-    places: list[int]
 
-    @classmethod
-    def of(cls, text: str) -> Letters:
-        """Take the letters and digits out of a text."""
-        found = [
-            (letter, place)
-            for place, each in enumerate(text)
-            if each.isalnum()
-            for letter in each.lower()
-            if letter.isalnum()
-        ]
-        return cls(text, "".join(letter for letter, _ in found), [place for _, place in found])
-
-    def begins_word(self, number: int) -> bool:
-        """Return whether a word may begin at letter `number`; the end counts too."""
-        if number in (0, len(self.letters)):
-            return True
-        before, here = self.places[number - 1], self.places[number]
-        between = self.text[before + 1 : here]
-        return bool(between and not re.fullmatch(r"['’-]", between)) or bool(UNSPACED.match(self.text[here]))
-
-    def passage(self, first: int, last: int) -> str:
-        """Return the text of letters [first, last), with the punctuation that belongs to them."""
-        if first >= last:
-            return ""
-        end = self.places[last] if last < len(self.letters) else len(self.text)
-        begin = self.places[first]
-        while begin > 0 and self.text[begin - 1] in "\"'“‘(「『¿¡":
-            begin -= 1
-        return " ".join(self.text[begin:end].rstrip(" \n\t\r\"'“‘(「『¿¡—–-").split()) + _closing(
-            self.text[begin:end]
-        )
+    def cost(self, letters: str) -> float:
+        """See `Sound.cost`."""
+        return Levenshtein.distance(self.letters, letters)
 
 
 def align(
-    heard: Sequence[str], text: str, max_error: float, language: str | None = None
+    heard: Sequence[str],
+    text: str,
+    max_error: float,
+    language: str | None = None,
+    sounds: Sequence[Sound] | None = None,
 ) -> tuple[list[str | None], list[str]]:
     """Return the passage of `text` for each piece of speech, by what was heard in it, in the order of time.
 
-    None where more than the share `max_error` of its letters were heard differently, also when both are
-    normalised as `language` is scored (sixteenth, 16th). Also returns the passages that no piece has.
+    None where more than the share `max_error` of its letters is not what was said. `sounds` are the pieces by
+    another measure than what was heard. Also returns the passages that no piece has.
     """
-    pieces, author = [Letters.of(each) for each in heard], Letters.of(text)
+    pieces, author = [Letters.of(each, language) for each in heard], Letters.of(text, language)
     starts = np.concatenate([[0], np.cumsum([len(each.letters) for each in pieces], dtype=int)])
     places = _places("".join(each.letters for each in pieces), author.letters)
     spans = [_span(places[first:last]) for first, last in pairwise(starts)]
@@ -86,33 +67,16 @@ def align(
     edges: dict[int, list[int]] = {number: list(spans[number] or ()) for number in known}
     for number in known:
         edges[number] = [_word_start(author, edges[number][0]), _word_end(author, edges[number][1])]
+    measures = [Spelled(each.letters) for each in pieces] if sounds is None else sounds
     for before, after in pairwise(known):
-        _settle(author, pieces[before].letters, pieces[after].letters, edges[before], edges[after])
+        _settle(author, measures[before], measures[after], edges[before], edges[after])
     matches: list[str | None] = [None] * len(pieces)
     for number, (first, last) in edges.items():
-        passage = author.passage(first, last)
-        if passage and _misread(heard[number], passage, language) <= max_error:
-            matches[number] = passage
+        said = author.letters[first:last]
+        costs = {Spelled(pieces[number].letters).cost(said), measures[number].cost(said)}
+        if said and min(costs) <= max_error * max(len(said), len(pieces[number].letters)):
+            matches[number] = author.passage(first, last)
     return matches, _rest(author, [tuple(edges[number]) for number in known if matches[number] is not None])
-
-
-def _misread(heard: str, passage: str, language: str | None) -> float:
-    """Return the share of letters that differ, as they are or after normalising, whichever is less."""
-
-    def share(one: str, two: str) -> float:
-        one, two = Letters.of(one).letters, Letters.of(two).letters
-        return Levenshtein.distance(one, two) / max(len(one), len(two), 1)
-
-    plain = share(heard, passage)
-    if language is None or plain == 0:
-        return plain
-    return min(plain, share(normalise(heard, language), normalise(passage, language)))
-
-
-def _closing(text: str) -> str:
-    """Return the quotation mark or bracket that ends a passage, which `rstrip` took with the opening ones."""
-    match = re.search(r"[\w.!?,;:…]([\"'’”)]+)\s*[\"'“‘(]*\s*$", text)
-    return match[1].replace("“", "") if match else ""
 
 
 def _places(heard: str, text: str) -> np.ndarray:
@@ -197,8 +161,8 @@ def _word_end(author: Letters, number: int) -> int:
     return number
 
 
-def _settle(author: Letters, before: str, after: str, left: list[int], right: list[int]) -> None:
-    """Move the end of `left` and the start of `right` to where they fit what was heard best.
+def _settle(author: Letters, before: Sound, after: Sound, left: list[int], right: list[int]) -> None:
+    """Move the end of `left` and the start of `right` to where they fit what was said best.
 
     Words between them that neither piece sounds like are in neither.
     """
@@ -206,21 +170,16 @@ def _settle(author: Letters, before: str, after: str, left: list[int], right: li
         return  # something between them was not said
     lowest, highest = max(left[0], left[1] - NEAR), min(right[1], right[0] + NEAR)
     borders = [number for number in range(lowest, highest + 1) if author.begins_word(number)]
-    if not borders:
-        return
+    ends = {number: before.cost(author.letters[left[0] : number]) for number in borders}
+    starts = {number: after.cost(author.letters[number : right[1]]) for number in borders}
 
     def cost(pair: tuple[int, int]) -> tuple[float, bool, int]:
         end, start = pair
-        one = Levenshtein.distance(before[-TAIL:], author.letters[left[0] : end][-TAIL:])
-        two = Levenshtein.distance(after[:TAIL], author.letters[start : right[1]][:TAIL])
-        sentence = bool(SENTENCE_END.search(author.text[: _place(author, end)][-8:]))
-        return one + two + SKIPPED * (start - end), not sentence, abs(end - left[1])
+        sentence = bool(SENTENCE_END.search(author.text[max(0, author.place(end) - 8) : author.place(end)]))
+        return ends[end] + starts[start] + SKIPPED * (start - end), not sentence, abs(end - left[1])
 
-    left[1], right[0] = min(combinations_with_replacement(borders, 2), key=cost)
-
-
-def _place(author: Letters, number: int) -> int:
-    return author.places[number] if number < len(author.letters) else len(author.text)
+    if borders:
+        left[1], right[0] = min(combinations_with_replacement(borders, 2), key=cost)
 
 
 def _rest(author: Letters, spans: Sequence[tuple[int, ...]]) -> list[str]:

@@ -16,11 +16,13 @@ from pipeline.audio.source import AudioSource
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.errors import UsageError
 from pipeline.progress import Progress
+from pipeline.recognise.ctc import CtcModel, Emissions
 from pipeline.recognise.loading import open_recogniser
 from pipeline.recognise.recogniser import Recogniser
 from pipeline.recognise.speaker import SpeakerEncoder
 from pipeline.recognise.speech import RATE, load_network
-from pipeline.segment.aligning import align
+from pipeline.runtime import pick_device
+from pipeline.segment.author import Author
 from pipeline.segment.clips import write_clips
 from pipeline.segment.folder import CLIPS, Outcome, PreparedFolder, Recording
 from pipeline.segment.listening import Listener, Transcribed
@@ -79,6 +81,7 @@ class _Part:
     start: float
     end: float
     embedding: np.ndarray | None
+    sound: Emissions | None
 
 
 class _Run:
@@ -91,6 +94,10 @@ class _Run:
         self._prepared, self._source, self._texts, self._threads = prepared, source, texts, threads
         self._network = load_network()
         self._encoder: SpeakerEncoder | None = load_speaker_encoder() if settings.speakers else None
+
+        self._aligner: CtcModel | None = None
+        if settings.aligner is not None:
+            self._aligner = CtcModel(settings.aligner, pick_device(device), settings.bf16)
 
         def opened(name: str) -> Recogniser:
             return open_recogniser(name, device, settings.bf16)
@@ -119,8 +126,9 @@ class _Run:
 
     def _outcome(self, reader: RecordingReader, progress: Progress) -> Outcome:
         audio, parts = reader.audio, list[_Part]()
+        author = Author(self._texts.of(audio), self._aligner, self._prepared.settings)
         try:
-            for part in self._heard(reader, progress):
+            for part in self._heard(reader, author, progress):
                 parts.append(part)
         except AudioError as error:
             return Outcome(0.0, [], [Omission(audio, error.reason, error.detail)])
@@ -130,22 +138,24 @@ class _Run:
         kept = [part for part in parts if part.found.reason is None]
         omissions = [self._omission(audio, part) for part in parts if part.found.reason is not None]
         segments = [self._segment(audio, part, reader.samples / reader.rate) for part in kept]
-        text = self._texts.of(audio)
         if self._prepared.settings.align is not None:
-            segments, more = self._aligned(audio, segments, text)
+            segments, more = author.words_of(audio, segments, [part.sound for part in kept])
             omissions += more
         return Outcome(seconds, self._named(kept, segments), omissions)
 
-    def _heard(self, reader: RecordingReader, progress: Progress) -> Iterator[_Part]:
+    def _heard(self, reader: RecordingReader, author: Author, progress: Progress) -> Iterator[_Part]:
         """Yield the parts of a recording as they are transcribed; their audio is let go of."""
         done = 0.0
         for batch in self._listener.listen(reader.pieces()):
             for found in batch:
                 piece, nothing = found.piece, np.zeros(0, np.float32)
                 start, end = (_seconds(at, reader.rate) for at in (piece.start, piece.end))
-                voiced = self._encoder is not None and found.reason is None
-                embedding = self._encoder.embed(piece.waveform) if voiced and self._encoder else None
-                yield _Part(replace(found, piece=replace(piece, waveform=nothing)), start, end, embedding)
+                embedding = sound = None
+                if found.reason is None:
+                    embedding = self._encoder.embed(piece.waveform) if self._encoder else None
+                    sound = author.hear(piece.waveform, found.heard.language)
+                let_go = replace(found, piece=replace(piece, waveform=nothing))
+                yield _Part(let_go, start, end, embedding, sound)
             progress.advanced(0, 0, end - done)
             done = end
 
@@ -176,27 +186,6 @@ class _Run:
             replace(each, speaker=f"{each.audio}/{label}")
             for each, label in zip(segments, labels, strict=True)
         ]
-
-    def _aligned(
-        self, audio: str, segments: list[Segment], text: str | None
-    ) -> tuple[list[Segment], list[Omission]]:
-        """Return the segments with the author's words, and what the text or the recording has alone."""
-        if text is None:
-            detail = "there is no text of its name to align"
-            return [], [Omission(audio, Left.NOT_IN_TEXT, detail)]
-        limit = self._prepared.settings.max_misreading
-        language = self._prepared.settings.language or next((each.language for each in segments), None)
-        matches, rest = align([each.text for each in segments], text, limit, language)
-        kept, omitted = [], []
-        for each, match in zip(segments, matches, strict=True):
-            if match is not None:
-                kept.append(replace(each, text=match, heard=each.text))
-            else:
-                detail = "the text has nothing like it in its place"
-                omitted.append(Omission(audio, Left.NOT_IN_TEXT, detail, each.start, each.end, each.text))
-        detail = "the text has it, and no segment"
-        omitted += [Omission(audio, Left.NOT_SAID, detail, text=passage) for passage in rest]
-        return kept, omitted
 
 
 def _seconds(position: int, rate: int) -> float:

@@ -36,6 +36,9 @@ class SegmentSettings(Section):
     align: str | None = Field(
         None, description="text that is read: a file for one recording, or a folder with NAME.txt for each"
     )
+    aligner: str | None = Field(
+        None, description="CTC model that finds the words of the text: Hugging Face id or folder"
+    )
     speakers: bool = Field(
         False, description="tell voices within a recording apart (weak: see data/README.md)"
     )
@@ -47,4 +50,6 @@ class SegmentSettings(Section):
     def _ordered(self) -> SegmentSettings:
         if self.min_seconds > self.max_seconds / 2:
             raise ValueError("min_seconds is more than half of max_seconds")
+        if self.aligner is not None and self.align is None:
+            raise ValueError("an aligner needs a text to align")
         return self
