@@ -90,7 +90,7 @@ main(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize("renames", [1, 3, 6])
+@pytest.mark.parametrize("renames", [1, 6])
 def test_killed_and_run_again_it_writes_the_same_bytes(recordings, tmp_path, renames):
     arguments = ("segment", str(recordings), "--asr", "fake:", "--part-size", "3", "-o")
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ext", metavar=".EXT", help="take only recordings with this ending, such as .wav")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [auto]")
     parser.add_argument(
-        "--num-workers", type=int, default=2, metavar="N", help="recordings read at a time [2]"
+        "--num-workers", type=int, default=2, metavar="N", help="processes that decode recordings [2]"
     )
     for flag, (key, options) in FLAGS.items():
         field = SegmentSettings.model_fields[key]
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         settings,
         ext=arguments.ext,
         device=arguments.device,
-        threads=arguments.num_workers,
+        processes=arguments.num_workers,
     )
     for line in summary(totals, Path(arguments.output)):
         print(line)

@@ -44,13 +44,13 @@ def segment_recordings(
     *,
     ext: str | None = None,
     device: str = "auto",
-    threads: int = 2,
+    processes: int = 2,
     say: Callable[[str], object] = print,
 ) -> dict[str, Any]:
     """Segment every recording below a folder, or go on with it; return the totals of the folder `output`.
 
-    `threads` recordings are read ahead. Raises UsageError for settings that cannot be, PipelineError for a
-    disk that fails.
+    Recordings are decoded ahead in `processes`. Raises UsageError for settings that cannot be, PipelineError
+    for a disk that fails.
     """
     folder = resolve_path(recordings)
     if not folder.is_dir():
@@ -68,7 +68,7 @@ def segment_recordings(
         total = sum(map(len, prepared.parts))
         say(f"{root}: {total:,} recordings in {len(prepared.parts):,} parts, {len(left):,} to do")
         if left:
-            _Run(prepared, source, texts, device, threads).work(left)
+            _Run(prepared, source, texts, device, processes).work(left)
         prepared.finish()
         return prepared.totals()
 
@@ -88,11 +88,11 @@ class _Run:
     """What all recordings of a run share."""
 
     def __init__(
-        self, prepared: PreparedFolder, source: AudioSource, texts: Texts, device: str, threads: int
+        self, prepared: PreparedFolder, source: AudioSource, texts: Texts, device: str, processes: int
     ) -> None:
         settings = prepared.settings
-        self._prepared, self._source, self._texts, self._threads = prepared, source, texts, threads
-        self._network = load_network()
+        self._prepared, self._source, self._texts, self._processes = prepared, source, texts, processes
+        load_network()  # which decoding needs: whether it is there is known at once
         self._encoder: SpeakerEncoder | None = load_speaker_encoder() if settings.speakers else None
 
         self._aligner: CtcModel | None = None
@@ -108,7 +108,7 @@ class _Run:
     def work(self, left: list[tuple[int, int, Recording]]) -> None:
         """Segment the recordings, and finish each part with its last one."""
         names = [recording.audio for _, _, recording in left]
-        readers = read_ahead(self._source, names, self._network, self._prepared.settings, self._threads)
+        readers = read_ahead(self._source, names, self._prepared.settings, self._processes)
         with Progress("segmenting", len(left), "recording") as progress:
             try:
                 for (number, place, recording), reader in zip(left, readers, strict=True):
