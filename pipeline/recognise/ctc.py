@@ -61,7 +61,8 @@ class CtcModel:
         try:
             with quiet():
                 load = {"trust_remote_code": False}
-                self._features: Any = AutoFeatureExtractor.from_pretrained(name, **load)
+                extractor: Any = AutoFeatureExtractor
+                self._features: Any = extractor.from_pretrained(name, **load)
                 tokenizer: Any = AutoTokenizer.from_pretrained(name, **load)
                 model: Any = AutoModelForCTC.from_pretrained(name, dtype=dtype, **load)
         except UsageError:
