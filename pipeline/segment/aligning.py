@@ -23,8 +23,8 @@ from pipeline.segment.letters import Letters
 
 ANCHORS = (24, 12, 7)  # letters of a run that must be unique, tried in turn
 LARGEST = 6_000_000  # letters heard times letters of text that are aligned without an anchor
-SKIPPED = 0.6  # cost of a letter of text that is in neither of two pieces; one heard wrong costs 1
-NEAR = 12  # letters of text on each side of a border that may belong to either piece
+SKIPPED = 0.8  # cost of a letter of text that is in neither of two pieces; one heard wrong costs 1
+NEAR = 60  # letters of text on each side of a border that may belong to either piece
 SENTENCE_END = re.compile(r"[.!?。！？…:;][\"'”’)\]」』]*\s*$")
 
 

@@ -11,10 +11,12 @@ from pipeline.recognise.error_rate import count_errors
 from pipeline.recognise.recogniser import WINDOW, Heard, Recogniser
 from pipeline.recognise.speech import RATE
 from pipeline.segment.cutting import Piece, quietest
+from pipeline.segment.letters import Letters
 from pipeline.segment.records import Left
 from pipeline.segment.settings import SegmentSettings
 
 BATCH = 16  # pieces transcribed together
+SPARSE = 1.5  # letters a second below which most of the speech is not in the text, in any language
 REPETITION = 2.4  # times that a text shrinks by zlib, above which it repeats itself; as in Whisper
 
 
@@ -98,6 +100,10 @@ class Listener:
         shrinks = len(text.encode()) / len(zlib.compress(text.encode()))
         if shrinks > REPETITION:
             return replace(found, reason=Left.REPETITIVE, detail=f"the text shrinks to a {shrinks:.1f}th")
+        letters = len(Letters.of(text, found.heard.language).letters)
+        if letters < SPARSE * found.piece.seconds:
+            detail = f"{letters} letters are heard in {found.piece.seconds:.1f} s of speech"
+            return replace(found, reason=Left.SPARSE, detail=detail)
         if confidence is not None and confidence < self.settings.min_confidence:
             detail = f"the recogniser's confidence is {confidence:.2f}"
             return replace(found, reason=Left.UNSURE, detail=detail)

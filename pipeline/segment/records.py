@@ -17,6 +17,7 @@ class Left(StrEnum):
     NOT_HEARD = "not_heard"  # the recogniser hears no words
     UNSURE = "unsure"  # below min_confidence
     REPETITIVE = "repetitive"  # the same words again and again, as recognisers write of music
+    SPARSE = "sparse"  # far too few words for so much speech: the recogniser stopped early
     DISAGREEMENT = "disagreement"  # the second recogniser hears something else
     NOT_IN_TEXT = "not_in_text"  # said, and not in the text to align
     NOT_SAID = "not_said"  # in the text, and not said
