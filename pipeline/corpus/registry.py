@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import encodings
+from pipeline.corpus.audio_index import scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import (
@@ -42,6 +43,8 @@ FORMATS: dict[str, Format] = {  # in the order in which they are tried: the more
 IN_FOLDERS = (  # forms whose transcripts are not one file
     *("prepared", "kaldi", "tree", "sidecar", "segments", "stm", "vctk"),
 )
+WORKBOOKS = (".xlsx", ".xls", ".ods")
+AS_CSV = "is a workbook: save its sheet as CSV (UTF-8) and give that"
 SHOWN, WIDE = 3, 100  # lines, and characters of each, that the error for an unknown file shows
 CHOICES = ("auto", *FORMATS)  # of --transcripts
 
@@ -56,6 +59,8 @@ def open_corpus(settings: CorpusSettings) -> Corpus:
         raise UsageError("no audio: give a folder of recordings, or a Hugging Face dataset")
     if settings.transcripts not in CHOICES:
         raise UsageError(f"--transcripts {settings.transcripts} is none of {', '.join(CHOICES)}")
+    if (settings.text or "").lower().endswith(WORKBOOKS):
+        raise UsageError(f"{settings.text} {AS_CSV}")
     encodings.check(settings)
     if settings.file_index == settings.text_index:
         raise UsageError(f"file_index and text_index are both {settings.text_index}; they are two columns")
@@ -77,6 +82,8 @@ def _nothing_fits(given: CorpusProbe) -> str:
     if not given.index.locators:
         ending = given.settings.ext or ".wav, .flac, .mp3 or another audio ending"
         return f"no file in {folder} has the ending {ending}; give the folder of the recordings"
+    if given.text is None and given.folder is not None and (books := scan(given.folder, WORKBOOKS)):
+        return f"{folder / books[0]} {AS_CSV}"
     looked = "; ".join(f"{form.name}: {form.known_by}" for form in FORMATS.values())
     where = given.text or folder
     rows = given.head(given.text_file)[:SHOWN] if given.text_file is not None else []
