@@ -20,7 +20,16 @@ class Progress:
         )
         self._label, self._total, self._unit = label, total, unit
         self._started = self._said = time.monotonic()
-        self._done, self._rejected, self._seconds = 0, 0, 0.0
+        self._whole = True  # the total is all there is
+        self._rejected, self._seconds = 0, 0.0
+        self.done = 0
+
+    def expect(self, total: int, *, whole: bool) -> None:
+        """Set the total; unless that is the `whole` of it, there are at least so many."""
+        if (total, whole) != (self._total, self._whole):
+            self._total, self._whole = total, whole
+            self._bar.total = total
+            self._bar.set_description(self._label if whole else f"{self._label}, of at least", refresh=False)
 
     def advanced(self, clips: int, rejected: int, seconds: float) -> None:
         """Count clips done (`seconds` of audio) and rejected."""
@@ -30,7 +39,7 @@ class Progress:
 
     def counted(self, number: int) -> None:
         """Count what has neither audio nor rejections."""
-        self._done += number
+        self.done += number
         self._bar.set_postfix_str(self._audio(), refresh=False)
         self._bar.update(number)
         if self._bar.disable and time.monotonic() - self._said >= QUIET_INTERVAL:
@@ -45,11 +54,12 @@ class Progress:
 
     def _line(self) -> str:
         elapsed = time.monotonic() - self._started
-        parts = [f"{self._label}: {self._done:,} {self._unit}s"]
+        parts = [f"{self._label}: {self.done:,} {self._unit}s"]
         if self._total:
-            parts = [f"{self._label}: {self._done:,} of {self._total:,} {self._unit}s"]
-            if self._done:
-                parts.append(f"{elapsed * (self._total - self._done) / self._done:,.0f} s left")
+            least = "" if self._whole else "at least "
+            parts = [f"{self._label}: {self.done:,} of {least}{self._total:,} {self._unit}s"]
+            if self.done and self._whole:
+                parts.append(f"{elapsed * (self._total - self.done) / self.done:,.0f} s left")
         return ", ".join([*parts, *filter(None, [self._audio()])])
 
     def __enter__(self) -> Progress:

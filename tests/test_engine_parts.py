@@ -11,7 +11,7 @@ import pytest
 from engine_helpers import build_corpus, content, make, settings_for
 
 from pipeline.__main__ import main
-from pipeline.build.create import create
+from pipeline.build.create import create, make_plan
 from pipeline.build.engines import engine
 from pipeline.build.ranks import beside_others, create_rank, rank_of
 from pipeline.dataset.reader import Dataset
@@ -49,15 +49,15 @@ def test_any_later_run_finishes_what_a_part_left_undone(tmp_path, corpus):
     assert dataset.stats()["rows"] == 24
 
 
-def test_only_the_first_part_at_work_plans(tmp_path, corpus, monkeypatch):
+def test_only_the_first_part_at_work_plans(tmp_path, corpus):
     settings, root = settings_for(corpus), tmp_path / "parts/out"
     with claimed_rank(root, Rank(0, PARTS), print) as claim:
         assert claim.first
-        make_plan = create_rank.__globals__["make_plan"]
         make_plan(root, settings, lambda line: None)
         claim.planned()
-        monkeypatch.setitem(create_rank.__globals__, "make_plan", None)
-        assert create_rank(root, settings, Rank(1, PARTS), lambda line: None) is None
+        said: list[str] = []
+        assert create_rank(root, settings, Rank(1, PARTS), said.append) is None
+    assert not [line for line in said if line.startswith("plan:")]
     assert [state.shard for state in Dataset(root).states()] == [1, 4]
 
 
@@ -171,6 +171,6 @@ def test_an_engine_that_is_not_there_or_not_installed_is_told_in_one_sentence(mo
 
 
 def test_a_run_after_which_a_shard_is_not_done_says_so(tmp_path, corpus, monkeypatch):
-    monkeypatch.setattr("pipeline.build.engines.engine", lambda name: lambda job, watcher, say: None)
+    monkeypatch.setattr("pipeline.build.engines.engine", lambda name: lambda job, feed, watcher, say: None)
     with pytest.raises(PipelineError, match="shard 0 was taken back"):
         make(tmp_path / "out", settings_for(corpus))

@@ -171,12 +171,13 @@ def test_a_malformed_exclude_file_is_one_clear_error(tmp_path, content):
         read_excluded(str(path))
 
 
-def test_a_large_plan_is_several_parts_with_the_same_shards(corpus, tmp_path, monkeypatch):
-    one, _ = planned(corpus, tmp_path / "one")
+def test_a_plan_is_in_chunks_that_double_up_to_a_limit_with_the_same_shards(corpus, tmp_path, monkeypatch):
+    few, _ = plan(corpus, tmp_path / "few" / "manifest", limits=LIMITS, shard_size=1)
     monkeypatch.setattr("pipeline.dataset.manifest.MAX_SHARDS", 2)
-    many, _ = planned(corpus, tmp_path / "many")
-    assert (len(one.chunks), len(many.chunks)) == (1, 2)
-    assert [(s.first_row, s.digest) for s in one.shards] == [(s.first_row, s.digest) for s in many.shards]
+    many, _ = plan(corpus, tmp_path / "many" / "manifest", limits=LIMITS, shard_size=1)
+    lengths = [[sum(s.chunk == chunk for s in each.shards) for chunk in each.chunks] for each in (few, many)]
+    assert lengths == [[1, 1, 2, 4, 2], [1, 1, 2, 2, 2, 2]]
+    assert [(s.first_row, s.digest) for s in few.shards] == [(s.first_row, s.digest) for s in many.shards]
     others = [replace(entry, id=f"other {entry.id}") for entry in corpus.entries]
     with pytest.raises(UsageError, match="another corpus"):
         planned(replace(corpus, entries=others), tmp_path / "many")

@@ -1,21 +1,26 @@
 """Makes a dataset from start to finish: plans, makes the missing shards, writes statistics and card.
 
-Heavy imports wait until there is a shard to make: a finished dataset is reported without loading a model.
+Shards are made while planning goes on. Heavy imports wait until there is a shard to make: a finished dataset
+is reported without loading a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pipeline.build.plan import PlanSummary, plan, read_excluded
+from pipeline.audio.source import AudioSource
+from pipeline.build.examine import is_as_planned
+from pipeline.build.feed import Planner, ShardFeed
+from pipeline.build.plan import Planning, PlanSummary, read_excluded
 from pipeline.config import Settings
 from pipeline.corpus import Corpus, open_corpus
-from pipeline.dataset import rows
-from pipeline.dataset.folder import clean, mend, open_or_init, unfinished
+from pipeline.dataset.columns import columns_now, settle_columns
+from pipeline.dataset.folder import clean, mend, open_or_init, remove_strays, unfinished, unfinished_among
 from pipeline.dataset.manifest import Manifest, ShardPlan
+from pipeline.dataset.mark import is_growing, read_mark
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.single_file import dataset_folder
 from pipeline.dataset.stats import in_words
@@ -26,46 +31,95 @@ from pipeline.storage.files import write_text
 
 Say = Callable[[str], None]
 UNUSED = "audio_without_text.txt"  # below manifest/: audio files that no transcript names, one a line
+WAIT = 0.5  # seconds between looks at planning while there is no shard
+GRACE = 1.0  # seconds that a short corpus has to be planned whole before encoding begins
 
 
 @dataclass
 class Planned:
-    """A planned dataset, ready to be made."""
+    """A dataset whose shards are being planned."""
 
     dataset: Dataset
     corpus: Corpus
-    manifest: Manifest
-    summary: PlanSummary
+    planning: Planning
+    say: Say
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest as it is now."""
+        return Manifest(self.planning.folder)
+
+    def shards(
+        self, progress: Callable[[int], object], wanted: Callable[[ShardPlan], bool]
+    ) -> Iterator[list[ShardPlan]]:
+        """Plan, and yield all shards of the dataset that are `wanted` as soon as they may be made.
+
+        Those planned before come first, if their files are still as planned: to compare a whole corpus with
+        its plan may take hours.
+        """
+        released = set[int]()
+        for shard in self._planned_before():
+            if wanted(shard) and is_as_planned(self.corpus.source, shard.rows_read()):
+                released.add(shard.shard)
+                yield [shard]
+        for shards in self.planning.chunks(progress):
+            released.update(shard.shard for shard in shards)
+            yield list(filter(wanted, shards))
+        manifest = self.manifest
+        remove_strays(self.dataset, manifest)
+        whole = self.planning.max_samples is None
+        unused = sorted(self.corpus.audio_without_text()) if whole else []
+        write_text(self.planning.folder / UNUSED, "".join(f"{name}\n" for name in unused))
+        self.say(_planned(self.corpus.kind, self.planning.summary, len(unused), self.dataset.root))
+        yield [shard for shard in manifest.shards if shard.shard not in released and wanted(shard)]
+
+    def _planned_before(self) -> list[ShardPlan]:
+        mark = read_mark(self.planning.folder)
+        unsure = self.planning.retry_rejected or (mark is not None and mark.kept is not None)
+        return [] if unsure else self.manifest.shards
+
+
+def open_planned(
+    root: Path,
+    settings: Settings,
+    say: Say,
+    *,
+    retry_rejected: bool = False,
+    planner: str | None = None,
+    alone: bool = True,
+) -> Planned:
+    """Open the dataset in `root`, which the caller holds, to plan it.
+
+    `planner`: see `Planning`. What a killed run left is cleared away if this process is `alone` at work.
+    Raises UsageError if the dataset was made with other settings, or there is no corpus.
+    """
+    corpus = open_corpus(settings.corpus)
+    dataset = open_or_init(root, settings)
+    if alone:
+        clean(root)
+        mend(dataset, say)
+    done = dataset.states()
+    planning = Planning(
+        corpus,
+        root / "manifest",
+        limits=settings.limits,
+        shard_size=settings.output.shard_size,
+        max_samples=settings.corpus.max_samples,
+        excluded=read_excluded(settings.corpus.exclude),
+        retry_rejected=retry_rejected,
+        columns=done[0].columns if done else None,
+        planner=planner,
+    )
+    return Planned(dataset, corpus, planning, say)
 
 
 def make_plan(root: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> Planned:
-    """Bring the plan in `root` up to date with the corpus; the caller holds `root`."""
-    corpus = open_corpus(settings.corpus)
-    dataset = open_or_init(root, settings)
-    clean(root)
+    """Bring the plan in `root` up to date with the whole corpus; the caller holds `root`."""
+    planned = open_planned(root, settings, say, retry_rejected=retry_rejected)
     with Progress("planning", None, unit="utterance") as progress:
-        manifest, summary = plan(
-            corpus,
-            root / "manifest",
-            limits=settings.limits,
-            shard_size=settings.output.shard_size,
-            max_samples=settings.corpus.max_samples,
-            excluded=read_excluded(settings.corpus.exclude),
-            retry_rejected=retry_rejected,
-            progress=progress.counted,
-        )
-    mend(dataset, manifest, say)
-    unused = sorted(corpus.audio_without_text()) if settings.corpus.max_samples is None else []
-    write_text(root / "manifest" / UNUSED, "".join(f"{name}\n" for name in unused))
-    say(_planned(corpus.kind, summary, len(unused), root))
-    return Planned(dataset, corpus, manifest, summary)
-
-
-def read_plan(root: Path, settings: Settings) -> Planned:
-    """Return the plan in `root` as it is. Raises UsageError if it was made with other settings."""
-    corpus = open_corpus(settings.corpus)
-    dataset, manifest = open_or_init(root, settings), Manifest(root / "manifest")
-    return Planned(dataset, corpus, manifest, PlanSummary(manifest.rows))
+        for _ in planned.shards(progress.counted, lambda shard: False):
+            pass
+    return planned
 
 
 def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
@@ -87,21 +141,30 @@ def create(output: Path, settings: Settings, say: Say, *, retry_rejected: bool =
     Raises TooManyRejected if the finished dataset lacks a larger share than `limits.max_reject_rate`.
     """
     root = dataset_folder(output)
-    planned = make_plan(root, settings, say, retry_rejected=retry_rejected)
-    todo = unfinished(planned.dataset, planned.manifest, retry_rejected=retry_rejected)
-    if todo:
-        make(planned, todo, settings, say)
+    planned = open_planned(root, settings, say, retry_rejected=retry_rejected)
+    dataset, source = planned.dataset, planned.corpus.source
+    todo = unfinished_among(dataset, retry_rejected=retry_rejected)
+    some = make(dataset, source, lambda progress: planned.shards(progress, todo), settings, say)
+    if some and (left := unfinished(dataset, planned.manifest)):  # files that changed since they were planned
+        make(dataset, source, lambda progress: iter([left]), settings, say)
+    if some:
         clean(root)  # what workers that were lost left
-        if left := unfinished(planned.dataset, planned.manifest):
-            # A worker presumed dead may have restarted this shard and removed its state.
-            raise PipelineError(
-                f"shard {left[0].shard} was taken back while it was made: run the same command again"
-            )
-    made = finish(planned.dataset, output)
-    if not todo:
+    if left := unfinished(dataset, planned.manifest):
+        # A worker presumed dead may have restarted this shard and removed its state.
+        raise PipelineError(
+            f"shard {left[0].shard} was taken back while it was made: run the same command again"
+        )
+    made = close(dataset, output)
+    if not some:
         say("finished before: " + (f"made {' and '.join(made)} again" if made else "nothing to do"))
-    check_reject_rate(planned.dataset, settings)
-    return planned.dataset
+    check_reject_rate(dataset, settings)
+    return dataset
+
+
+def close(dataset: Dataset, output: Path) -> list[str]:
+    """Close a dataset of which every shard is done; return the names of what was made for that."""
+    settle_columns(dataset)
+    return finish(dataset, output)
 
 
 def check_reject_rate(dataset: Dataset, settings: Settings) -> None:
@@ -116,29 +179,53 @@ def check_reject_rate(dataset: Dataset, settings: Settings) -> None:
         )
 
 
-def make(planned: Planned, todo: list[ShardPlan], settings: Settings, say: Say) -> None:
-    """Make the shards `todo` with the engine that the settings name."""
+def make(dataset: Dataset, source: AudioSource, planner: Planner, settings: Settings, say: Say) -> list[int]:
+    """Make the shards that `planner` yields, with the engine that the settings name; return their numbers.
+
+    Nothing heavy is loaded before there is one.
+    """
+    with ShardFeed(planner) as feed:
+        with Progress("planning", None, unit="utterance") as progress:
+            while not (feed.wait(WAIT) or feed.rows):
+                progress.counted(feed.examined - progress.done)
+            progress.counted(feed.examined - progress.done)
+        feed.wait(GRACE, whole=True)
+        if feed.rows:
+            _make_fed(dataset, source, feed, settings, say)
+        feed.wait(whole=True)
+        dataset.reread(feed.numbers)
+        return feed.numbers
+
+
+def _make_fed(dataset: Dataset, source: AudioSource, feed: ShardFeed, settings: Settings, say: Say) -> None:
     from pipeline import codec
     from pipeline.build.engines import Job, engine
 
-    done = planned.dataset.states()
+    done, manifest = dataset.states(), Manifest(dataset.root / "manifest")
+    growing = is_growing(manifest.folder)
     if done:
-        say(f"going on: {len(done)} of {len(planned.manifest.shards)} shards were done before")
+        total = f"{'at least ' if growing else ''}{len(manifest.shards)}"
+        say(f"going on: {len(done)} of {total} shards were done before")
     job = Job(
-        todo=todo,
-        dataset=planned.dataset,
-        source=planned.corpus.source,
+        dataset=dataset,
+        source=source,
         settings=settings,
-        columns=done[0].columns if done else _columns(planned.manifest),
+        columns=columns_now(dataset, manifest),
         made_with=done[0].codec["fingerprint"] if done else None,
         load_codec=partial(codec.load_codec, decoder=False),
     )
-    with Progress("encoding", sum(shard.rows for shard in todo)) as progress:
-        engine(settings.run.engine)(job, progress, say)
-    planned.dataset.reread(shard.shard for shard in todo)
+    with Progress("encoding", 0) as progress:
+        engine(settings.run.engine)(job, feed, _FedProgress(feed, progress), say)
 
 
-def _columns(manifest: Manifest) -> list[str]:
-    """Return the columns of the first shard, and so of all that follow: those that the corpus fills."""
-    missing = manifest.columns_without_values(rows.OPTIONAL)
-    return [name for name in rows.SCHEMA.names if name not in missing]
+@dataclass
+class _FedProgress:
+    """A `Watcher` that tells its progress of the total as that becomes known."""
+
+    feed: ShardFeed
+    progress: Progress
+
+    def advanced(self, clips: int, rejected: int, seconds: float) -> None:
+        """See `Watcher.advanced`."""
+        self.progress.expect(self.feed.rows, whole=self.feed.ended)
+        self.progress.advanced(clips, rejected, seconds)

@@ -1,24 +1,30 @@
 """Shares one run out to processes that have only the output folder in common: Slurm, torchrun.
 
-A rank makes the shards whose number falls to it. The first rank at work plans and the others take its plan;
-the one that finds no shard left closes the dataset, and so does any later run.
+A rank makes the shards whose number falls to it. The first rank at work plans, and the others follow its plan
+as it grows; the one that finds no shard left closes the dataset, and so does any later run.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.build.create import Say, check_reject_rate, make, make_plan, read_plan
+from pipeline.audio.source import AudioSource
+from pipeline.build.create import Say, check_reject_rate, close, make, open_planned
+from pipeline.build.examine import is_as_planned
 from pipeline.config import Settings
-from pipeline.dataset.folder import check_output, unfinished
+from pipeline.corpus import open_corpus
+from pipeline.dataset.folder import check_output, open_or_init, unfinished, unfinished_among
+from pipeline.dataset.manifest import Manifest, ShardPlan
+from pipeline.dataset.mark import is_growing, read_mark
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.single_file import dataset_folder
-from pipeline.dataset.summary import finish
 from pipeline.errors import UsageError
-from pipeline.storage.claims import Rank, claimed_rank
+from pipeline.storage.claims import Rank, RankClaim, claimed_rank
 from pipeline.storage.paths import resolve_path
 
 LAUNCHERS = {  # variable of the number: variable of the count, variable of the first number if it is not 0
@@ -27,6 +33,8 @@ LAUNCHERS = {  # variable of the number: variable of the count, variable of the 
     "RANK": ("WORLD_SIZE", None),  # docs.pytorch.org/docs/stable/elastic/run.html
     "SLURM_PROCID": ("SLURM_NTASKS", None),  # srun
 }
+POLL = 1.0  # seconds between looks at a plan that grows
+LOOK = 30.0  # seconds between looks at whether the part that plans is alive
 
 
 def rank_of(number: int | None, of: int | None, environment: Mapping[str, str]) -> Rank | None:
@@ -90,23 +98,77 @@ def create_rank(
     say(f"{part} (by {part.told_by})")
     check_output(target, settings)
     with claimed_rank(root, part, say) as claim:
-        if claim.first:
-            planned = make_plan(root, settings, say, retry_rejected=retry_rejected)
+        if claim.first or _is_orphaned(root, part, claim):
+            planned = open_planned(
+                root,
+                settings,
+                say,
+                retry_rejected=retry_rejected,
+                planner=part.lock,
+                alone=claim.first,
+            )
+            planned.planning.begin()
+            dataset, source, plan = planned.dataset, planned.corpus.source, planned.shards
         else:
-            planned = read_plan(root, settings)
+            dataset, source = open_or_init(root, settings), open_corpus(settings.corpus).source
+            plan = partial(follow, root / "manifest", claim, source)
         claim.planned()
-        todo = unfinished(planned.dataset, planned.manifest, retry_rejected=retry_rejected)
-        own = [plan for plan in todo if plan.shard % part.of == part.number]
-        if own:
-            make(planned, own, settings, say)
+        undone = unfinished_among(dataset, retry_rejected=retry_rejected)
+
+        def own(shard: ShardPlan) -> bool:
+            return shard.shard % part.of == part.number and undone(shard)
+
+        made = make(dataset, source, lambda progress: plan(progress, own), settings, say)
         with claim.closing():
-            planned.dataset.reread(plan.shard for plan in todo)
-            left = unfinished(planned.dataset, planned.manifest)
-            if not left:
-                finish(planned.dataset, target)
-                check_reject_rate(planned.dataset, settings)
-                return planned.dataset
+            manifest, growing = Manifest(root / "manifest"), is_growing(root / "manifest")
+            dataset.reread(shard.shard for shard in unfinished(dataset, manifest))
+            left = unfinished(dataset, manifest)
+            if not left and not growing:
+                close(dataset, target)
+                check_reject_rate(dataset, settings)
+                return dataset
+        more = "; not all of the corpus is planned yet" if growing else ""
         say(
-            f"{part}: {len(own):,} shards made; {len(left):,} are left to other parts or a run without --part"
+            f"{part}: {len(made):,} shards made; {len(left):,} are left to other parts or a run without "
+            f"--part{more}"
         )
         return None
+
+
+def _is_orphaned(root: Path, part: Rank, claim: RankClaim) -> bool:
+    """Return whether the plan grew when the part that made it died."""
+    mark = read_mark(root / "manifest")
+    if mark is None or mark.complete:
+        return False
+    return mark.planner == part.lock or not claim.is_at_work(mark.planner)
+
+
+def follow(
+    folder: Path,
+    claim: RankClaim,
+    source: AudioSource,
+    progress: Callable[[int], object],
+    wanted: Callable[[ShardPlan], bool],
+) -> Iterator[list[ShardPlan]]:
+    """Yield shards that another part has planned, and plans, until its plan is whole or it has died.
+
+    As `Planned.shards`, it leaves out those whose files are not as they were planned.
+    """
+    manifest, handed_on, looked = Manifest(folder), 0, time.monotonic()
+    while True:
+        mark = read_mark(folder)  # before the chunks: those of a whole plan are all there then
+        manifest.follow()
+        sure = len(manifest.shards) if mark is None or mark.kept is None else mark.kept
+        for shard in filter(wanted, manifest.shards[handed_on:sure]):
+            if is_as_planned(source, shard.rows_read()):
+                yield [shard]
+        handed_on = max(handed_on, sure)
+        if mark is None or mark.complete:
+            return
+        if time.monotonic() - looked > LOOK:
+            looked = time.monotonic()
+            with claim.closing():
+                if not claim.is_at_work(mark.planner):
+                    return
+        progress(0)
+        time.sleep(POLL)

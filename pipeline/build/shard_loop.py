@@ -17,14 +17,14 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.audio.source import AudioSource
-from pipeline.build.batching import announce
+from pipeline.build.batching import BatchShapes
 from pipeline.build.encode import Codes, encode
 from pipeline.build.handles import allow_files
 from pipeline.codec.protocol import Codec
 from pipeline.codec.shapes import Shape, codes_of, plan_batches
 from pipeline.config import Settings
 from pipeline.dataset import rows
-from pipeline.dataset.manifest import Manifest, ManifestRow, ShardPlan
+from pipeline.dataset.manifest import ManifestRow, ShardPlan
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
 from pipeline.dataset.writer import write_shard
@@ -33,6 +33,7 @@ from pipeline.loader.processes import worker_count
 from pipeline.utterance import Clip, Encoded, Reason, Rejection
 
 MAX_WRITING = 2  # shards waiting for the disk, each held in memory
+NO_SHARD = -1  # key of an empty batch, which keeps the loop going while no shard is planned
 
 
 class Watcher(Protocol):
@@ -56,7 +57,7 @@ class _OpenShard:
 
 
 def encode_shards(
-    shards: Iterable[ShardPlan],
+    shards: Iterable[ShardPlan | None],
     *,
     dataset: Dataset,
     source: AudioSource,
@@ -67,22 +68,32 @@ def encode_shards(
 ) -> Iterator[State]:
     """Make each shard's files and yield its state when they are durable, in the order of `shards`.
 
+    A None among `shards` means that there is none at the moment; it must not come at once, again and again.
     Raises UsageError if this process may not open as many files as that takes.
     """
     allow_files(worker_count(settings.load.num_workers))
     open_shards: dict[int, _OpenShard] = {}
     full: deque[_OpenShard] = deque()
     marks = provenance(codec, settings)
-    shapes = announce(codec, Manifest(dataset.root / "manifest"), settings)
+    shapes = BatchShapes(codec, settings)
 
     def batches() -> Iterator[tuple[int, list[Request]]]:
         for plan in shards:
-            shard, requests = _opened(plan, shapes, codec, watcher)
+            if plan is None:
+                yield NO_SHARD, []
+                continue
+            shard, requests = _opened(plan, shapes.of(plan), codec, watcher)
             open_shards[plan.shard] = shard
             if not requests:
                 full.append(open_shards.pop(plan.shard))
             for batch in requests:
                 yield plan.shard, batch
+
+    def announced(loaded: Iterator[Batch]) -> Iterator[Batch]:
+        for batch in loaded:
+            if batch.key != NO_SHARD:
+                shapes.announce(open_shards[batch.key].plan)
+            yield batch
 
     def write(shard: _OpenShard) -> State:
         started = time.perf_counter()
@@ -108,13 +119,14 @@ def encode_shards(
     with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
         writing: deque[Future[State]] = deque()
         clock = _Clock()
-        for batch, codes in encode(codec, clock.timed(loaded, "load")):
-            shard = open_shards[batch.key]
-            shard.timings["load"] += clock.take("load")
-            _record_batch(shard, batch, codes, watcher)
-            shard.timings["encode"] += clock.take("rest")
-            if shard.batches_left == 0:
-                full.append(open_shards.pop(batch.key))
+        for batch, codes in encode(codec, announced(clock.timed(loaded, "load"))):
+            if batch.key != NO_SHARD:
+                shard = open_shards[batch.key]
+                shard.timings["load"] += clock.take("load")
+                _record_batch(shard, batch, codes, watcher)
+                shard.timings["encode"] += clock.take("rest")
+                if shard.batches_left == 0:
+                    full.append(open_shards.pop(batch.key))
             while full:
                 writing.append(writer.submit(write, full.popleft()))
             while writing and (writing[0].done() or len(writing) > MAX_WRITING):

@@ -29,6 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     check_output(output, settings)
     with claimed(root):
         planned = make_plan(root, settings, print)
-    left = len(unfinished(planned.dataset, planned.manifest))
-    print(f"{root}: {len(planned.manifest.shards):,} shards, {left:,} of them to do")
+    manifest = planned.manifest
+    left = len(unfinished(planned.dataset, manifest))
+    print(f"{root}: {len(manifest.shards):,} shards, {left:,} of them to do")
     return 0

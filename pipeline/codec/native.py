@@ -107,10 +107,9 @@ class NativeCodec(Codec):
         if not isinstance(self._runner, BatchRunner):
             return
         self._runner.shapes = tuple(shapes)
-        if self._compiled is None:
-            self._compiled = seconds >= COMPILE_SECONDS and self._device.type == "cuda"
-            if self._compiled:
-                self._encoder.compile()
+        if self._compiled is None and seconds >= COMPILE_SECONDS and self._device.type == "cuda":
+            self._compiled = True
+            self._encoder.compile()
 
     def shrink(self) -> bool:
         """See `Codec.shrink`."""

@@ -65,7 +65,10 @@ class Codec(Protocol):
         ...
 
     def expect(self, shapes: Sequence[Shape], seconds: float) -> None:
-        """Prepare for batches that were planned with `shapes`, of about `seconds` of audio in all."""
+        """Prepare for batches that are planned with `shapes`, of about `seconds` of audio in all.
+
+        May be called again as more of the corpus is known: with other shapes, or more audio.
+        """
         return
 
     def shrink(self) -> bool:

@@ -96,31 +96,41 @@ def _differences(made_with: dict[str, Any], settings: Settings) -> str:
 
 
 def unfinished(dataset: Dataset, manifest: Manifest, *, retry_rejected: bool = False) -> list[ShardPlan]:
-    """Return shards that are not done, or were made from other manifest rows than today's.
+    """Return the planned shards that `unfinished_among` tells."""
+    return list(filter(unfinished_among(dataset, retry_rejected=retry_rejected), manifest.shards))
 
-    With `retry_rejected`, also those with rejections that another try may turn into rows.
+
+def unfinished_among(dataset: Dataset, *, retry_rejected: bool = False) -> Callable[[ShardPlan], bool]:
+    """Return what tells a shard that is not done, or was made from other manifest rows, as things are now.
+
+    With `retry_rejected`, also one with rejections that another try may turn into rows.
     """
-    done = {state.shard: state for state in dataset.states()}
-
-    def is_done(plan: ShardPlan) -> bool:
-        state = done.get(plan.shard)
-        if state is None or state.inputs != plan.digest:
-            return False
-        return not (retry_rejected and any(reason not in PLANNED for reason in state.reasons))
-
-    return [plan for plan in manifest.shards if not is_done(plan)]
+    done = {
+        state.shard: state.inputs
+        for state in dataset.states()
+        if not (retry_rejected and any(reason not in PLANNED for reason in state.reasons))
+    }
+    return lambda plan: done.get(plan.shard) != plan.digest
 
 
-def mend(dataset: Dataset, manifest: Manifest, say: Callable[[str], object]) -> None:
+def mend(dataset: Dataset, say: Callable[[str], object]) -> None:
     """Remove the states of shards whose files are missing or damaged, so that they are made again.
 
-    Shards that the manifest does not plan go with all their files: it was deleted and planned anew since.
     Only the run that holds the folder may.
     """
     faults = list(dataset.faults())
     for fault, state in faults:
         say(f"{fault}: its shard is made again")
         remove(state)
+    if faults:
+        dataset.reread_all()
+
+
+def remove_strays(dataset: Dataset, manifest: Manifest) -> None:
+    """Remove the files of shards that a whole manifest does not plan: it was deleted and planned anew since.
+
+    Only the run that holds the folder may.
+    """
     planned = {dataset.files(plan.shard).name for plan in manifest.shards}
     strays = [
         dataset.root / folder / name
@@ -130,7 +140,7 @@ def mend(dataset: Dataset, manifest: Manifest, say: Callable[[str], object]) -> 
     ]
     for stray in strays:
         remove(stray)
-    if faults or strays:
+    if strays:
         dataset.reread_all()
 
 

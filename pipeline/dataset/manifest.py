@@ -1,7 +1,9 @@
 """The manifest: every utterance of the corpus, one Parquet row each, in order, one row group a shard.
 
-`manifest/part-00000.parquet` begins the first plan; each time the corpus grows, chunks are added and older
-ones stay as they are. A chunk's metadata lists its shards with a digest of their rows.
+The rows are in chunks, `manifest/part-00000.parquet` and on, which are written one after the other while
+planning goes on, and are never shortened: who sees a chunk may make its shards. Chunks double in length up to
+MAX_SHARDS, so that there is work at once and yet few files. Each time the corpus grows, chunks are added and
+older ones stay as they are. A chunk's metadata lists its shards with a digest of their rows.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError, naming
-from pipeline.storage.files import replacing
+from pipeline.storage.files import remove, replacing
 from pipeline.storage.paths import local
 from pipeline.utterance import Utterance
 
@@ -42,7 +44,7 @@ SCHEMA = pa.schema(
     ]
 )
 STATED = tuple(field.name for field in dataclasses.fields(Utterance))  # columns that a transcript fills
-MAX_SHARDS = 1000  # row groups a chunk: its footer, which each look at a shard reads, stays below 2 MB
+MAX_SHARDS = 250  # row groups a chunk: its footer, which each look at a shard reads, stays below 0.5 MB
 BATCH = 4096  # rows read at a time where all are read
 SHARDS = b"shards"  # metadata key: JSON list of {rows, digest}, one a row group
 
@@ -95,47 +97,63 @@ class ShardPlan:
 
 
 class Manifest:
-    """The chunks of a dataset's manifest."""
+    """The chunks of a dataset's manifest, as they were when it was opened or last followed."""
 
     def __init__(self, folder: Path) -> None:
         """Read the chunks' footers. Raises UsageError for a chunk that is damaged or missing."""
         self.folder = folder
-        self.chunks = sorted(folder.glob("part-*.parquet"))
+        self.chunks: list[Path] = []
         self.shards: list[ShardPlan] = []
-        first_row = 0
-        for number, chunk in enumerate(self.chunks):
-            if chunk.name != self._chunk(number).name:
-                raise damaged(self._chunk(number), "is missing")
-            for group, entry in enumerate(_shard_list(chunk)):
-                plan = ShardPlan(len(self.shards), first_row, entry["rows"], entry["digest"], chunk, group)
-                self.shards.append(plan)
-                first_row += plan.rows
-        self.rows = first_row
+        self.rows = 0
+        self.follow()
 
-    def append(self, groups: Iterable[list[ManifestRow]]) -> None:
-        """Write rows as new chunks, a shard for each list.
+    def follow(self) -> list[ShardPlan]:
+        """Take in the chunks that were added since, and return their shards. Raises as opening does."""
+        before = len(self.shards)
+        for chunk in sorted(self.folder.glob("part-*.parquet"))[len(self.chunks) :]:
+            if chunk.name != self._next_chunk().name:
+                raise damaged(self._next_chunk(), "is missing")
+            self._take_in(chunk)
+        return self.shards[before:]
 
-        A UsageError raised by `groups` leaves no new chunk.
+    def append(self, groups: Iterable[list[ManifestRow]], *, stood: int) -> Iterator[list[ShardPlan]]:
+        """Write rows as new chunks, a shard for each list, and yield a chunk's shards once it is durable.
+
+        A chunk is as long as those since shard `stood` together: so where one ends does not depend on
+        whether planning was interrupted.
         """
         rest = iter(groups)
-        written: list[Path] = []
-        try:
-            while write_chunk(
-                chunk := self._chunk(len(self.chunks) + len(written)), itertools.islice(rest, MAX_SHARDS)
-            ):
-                written.append(chunk)
-        except UsageError:
-            for chunk in written:
-                chunk.unlink()
-            raise
+        while True:
+            chunk, before = self._next_chunk(), len(self.shards)
+            length = min(max(1, before - stood), MAX_SHARDS)
+            if not write_chunk(chunk, itertools.islice(rest, length)):
+                return
+            self._take_in(chunk)
+            yield self.shards[before:]
 
-    def _chunk(self, number: int) -> Path:
-        return self.folder / f"part-{number:05d}.parquet"
+    def cut(self, shards: int) -> None:
+        """Delete the chunks after the first `shards` shards."""
+        while len(self.shards) > shards:
+            chunk = self.chunks.pop()
+            remove(chunk)
+            self.shards = [shard for shard in self.shards if shard.chunk != chunk]
+        self.rows = sum(shard.rows for shard in self.shards)
+
+    def _take_in(self, chunk: Path) -> None:
+        for group, entry in enumerate(_shard_list(chunk)):
+            self.shards.append(
+                ShardPlan(len(self.shards), self.rows, entry["rows"], entry["digest"], chunk, group)
+            )
+            self.rows += entry["rows"]
+        self.chunks.append(chunk)
+
+    def _next_chunk(self) -> Path:
+        return self.folder / chunk_name(len(self.chunks))
 
     def read_rows(self) -> Iterator[ManifestRow]:
         """Yield every row, some in memory at a time; each chunk is opened, and its footer read, once."""
         for chunk in self.chunks:
-            with local(chunk) as copy, _reading(copy) as file:
+            with local(chunk) as copy, _reading(chunk, copy) as file:
                 for batch in pq.ParquetFile(file).iter_batches(BATCH):
                     for row in batch.to_pylist():
                         yield ManifestRow.of(**row)
@@ -151,14 +169,21 @@ class Manifest:
                     nulls[name] += column.statistics.null_count
         return [name for name, count in nulls.items() if count == self.rows]
 
-    def replace_rows(self, changes: Mapping[int, ManifestRow]) -> None:
-        """Rewrite the chunks that hold the rows numbered in `changes`."""
+    def replace_rows(self, changes: Callable[[int, int], Mapping[int, ManifestRow]]) -> None:
+        """Rewrite the chunks of which rows have changed.
+
+        `changes` returns the changed rows, by their number, from a first number to before another.
+        """
         for chunk in self.chunks:
             shards = [shard for shard in self.shards if shard.chunk == chunk]
-            if any(
-                row in changes for row in range(shards[0].first_row, shards[-1].first_row + shards[-1].rows)
-            ):
-                write_chunk(chunk, (_replaced(shard, changes) for shard in shards))
+            changed = [changes(shard.first_row, shard.first_row + shard.rows) for shard in shards]
+            if any(changed):
+                write_chunk(chunk, (_replaced(*each) for each in zip(shards, changed, strict=True)))
+
+
+def chunk_name(number: int) -> str:
+    """Return the file name of a chunk."""
+    return f"part-{number:05d}.parquet"
 
 
 def write_chunk(path: Path, groups: Iterable[list[ManifestRow]]) -> bool:
@@ -193,10 +218,10 @@ def damaged(chunk: Path, what: str) -> UsageError:
 
 
 @contextlib.contextmanager
-def _reading(chunk: Path) -> Iterator[Any]:
-    """Open a chunk for a block. Raises UsageError if its content is not what was written."""
+def _reading(chunk: Path, copy: Path | None = None) -> Iterator[Any]:
+    """Open a chunk, or the copy of it, for a block. Raises UsageError if it is not what was written."""
     try:
-        with naming(chunk), chunk.open("rb") as file:
+        with naming(chunk), (copy or chunk).open("rb") as file:
             yield file
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno is not None:

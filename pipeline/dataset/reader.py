@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from pipeline.config import CorpusSettings, OutputSettings, read_yaml
 from pipeline.dataset import rows
 from pipeline.dataset.manifest import Manifest
+from pipeline.dataset.mark import read_mark
 from pipeline.dataset.state import ShardFiles, State, digest_of, parse_state
 from pipeline.dataset.state_index import read_states
 from pipeline.dataset.stats import totals
@@ -150,6 +151,8 @@ class Dataset:
         for plan in manifest.shards:
             if plan.shard not in done:
                 raise UsageError(f"{self.root}: shard {plan.shard} is not finished: {AGAIN}")
+        if read_mark(manifest.folder) is not None:
+            raise UsageError(f"{self.root}: it is not finished: {AGAIN}")
         if not manifest.shards and any(state.files for state in done.values()):
             raise UsageError(f"{self.root}: its manifest is missing: {AGAIN}")
 

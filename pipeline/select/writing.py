@@ -51,9 +51,11 @@ def _write(source: Dataset, choice: Choice, target: Path) -> None:
     write_text(target / "config.yaml", yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     plans = Manifest(source.root / "manifest").shards
     left_out = list(_left_out(source, choice))
-    Manifest(target / "manifest").append(
+    rows = (
         [_planned(row, why) for row in plan.rows_read()] for plan, why in zip(plans, left_out, strict=True)
     )
+    for _ in Manifest(target / "manifest").append(rows, stood=0):
+        pass
     first_row, chosen = 0, Dataset(target)
     states = zip(source.states(), Manifest(target / "manifest").shards, left_out, strict=True)
     for state, plan, why in states:

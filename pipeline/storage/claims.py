@@ -65,6 +65,10 @@ class RankClaim:
         """Let the other ranks, which wait for the plan, go on."""
         self._planning.close()
 
+    def is_at_work(self, lock: str | None) -> bool:
+        """Return whether another process holds the rank of this lock; only before `planned`, or `closing`."""
+        return lock is not None and not _is_free(self.root / lock)
+
     def closing(self) -> contextlib.AbstractContextManager[object]:
         """Keep other ranks from planning or closing meanwhile; waits for one that does."""
         return _locked(self.root / PLANNING, fcntl.LOCK_EX)

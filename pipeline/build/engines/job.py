@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.audio.source import AudioSource
+from pipeline.build.feed import ShardFeed
 from pipeline.build.shard_loop import Watcher
 from pipeline.codec.protocol import Codec
 from pipeline.config import CodecSettings, Settings
-from pipeline.dataset.manifest import ShardPlan
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
 
@@ -19,9 +19,8 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Job:
-    """Shards to make and all that it takes; engines pickle it for their workers."""
+    """All that it takes to make shards; engines pickle it for their workers."""
 
-    todo: list[ShardPlan]
     dataset: Dataset
     source: AudioSource
     settings: Settings
@@ -41,8 +40,11 @@ class Job:
 
 
 class Engine(Protocol):
-    """Makes every shard of a job, and tells `watcher` what became of the clips."""
+    """Makes every shard of a feed, and tells `watcher` what became of the clips."""
 
-    def __call__(self, job: Job, watcher: Watcher, say: Say) -> None:
-        """Return when the shards are durable. Raises UsageError if the job cannot be done."""
+    def __call__(self, job: Job, feed: ShardFeed, watcher: Watcher, say: Say) -> None:
+        """Return when the feed has ended and its shards are durable.
+
+        Raises UsageError if the job cannot be done, and what ended the feed.
+        """
         ...

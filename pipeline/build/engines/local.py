@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pipeline.build.engines.job import Job, Say
+from pipeline.build.feed import ShardFeed
 from pipeline.build.shard_loop import Watcher, encode_shards
 
 
-def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
+def make_shards(job: Job, feed: ShardFeed, watcher: Watcher, say: Say) -> None:
     """See `job.Engine`."""
     codec = job.checked_codec(job.settings.codec)
     say(f"codec: {codec.name}, {codec.codebook_size:,} codes, licence {codec.licence}")
     for _ in encode_shards(
-        job.todo,
+        feed,
         dataset=job.dataset,
         source=job.source,
         codec=codec,

@@ -11,18 +11,24 @@ Done = tuple[int, int, int, float]  # shard, rows, rejected, seconds of audio
 
 
 class ShardQueue:
-    """Hands each shard to one worker at a time."""
+    """Hands each shard to one worker at a time; shards are added until it is closed."""
 
-    def __init__(self, shards: list[ShardPlan]) -> None:
-        self._waiting = deque(shards)
+    def __init__(self) -> None:
+        self._waiting: deque[ShardPlan] = deque()
+        self._closed = False
         self._held: dict[int, dict[int, ShardPlan]] = {}  # by worker, then shard
         self._losses: Counter[int] = Counter()
         self._done: list[Done] = []
 
-    def next(self, worker: int) -> ShardPlan | None:
-        """Return a shard for a worker; None if none waits."""
+    def add(self, shards: list[ShardPlan], *, last: bool) -> None:
+        """Take in more shards; after the `last` ones there are no more."""
+        self._waiting.extend(shards)
+        self._closed = last
+
+    def next(self, worker: int) -> ShardPlan | bool:
+        """Return a shard for a worker; if none waits, whether some may come yet."""
         if not self._waiting:
-            return None
+            return not self._closed
         plan = self._waiting.popleft()
         self._held.setdefault(worker, {})[plan.shard] = plan
         return plan

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.build.engines.job import Job, Say
+from pipeline.build.feed import ShardFeed
 from pipeline.build.shard_loop import Watcher
 from pipeline.errors import MissingPackage
 
@@ -26,7 +27,7 @@ from pipeline.build.engines.ray.worker import for_worker, from_anywhere
 __all__ = ["make_shards"]
 
 
-def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
+def make_shards(job: Job, feed: ShardFeed, watcher: Watcher, say: Say) -> None:
     """See `job.Engine`.
 
     Raises UsageError also if there is no such cluster, PipelineError if it fails or loses its last worker.
@@ -38,4 +39,4 @@ def make_shards(job: Job, watcher: Watcher, say: Say) -> None:
         job = from_anywhere(replace(job, settings=for_worker(settings, cores, gpus=gpus)))
         room = room_for(per_worker, settings.run)
         say(f"ray: room for {room} workers now, with {'a GPU and ' if gpus else ''}{cores} cores each")
-        Scheduler(job, watcher, say, per_worker).work()
+        Scheduler(job, feed, watcher, say, per_worker).work()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from pipeline.build.engines.job import Job, Say
 from pipeline.build.engines.ray.cluster import answered, beside_the_driver, room_for
 from pipeline.build.engines.ray.worker import Worker
 from pipeline.build.engines.shard_queue import MAX_LOSSES, ShardQueue
+from pipeline.build.feed import AHEAD, ShardFeed
 from pipeline.build.shard_loop import Watcher
 from pipeline.errors import PipelineError
 from pipeline.storage.leases import check_leases
@@ -38,11 +39,13 @@ class Scheduler:
     """Keeps as many workers at work as there is room and work for."""
 
     job: Job
+    feed: ShardFeed
     watcher: Watcher
     say: Say
     per_worker: dict[str, int]
     _workers: dict[Any, _Hired] = field(default_factory=dict)  # by reference of `run`
     _started: int = 0
+    _fed: bool = False  # the queue has every shard
     _alone: float = field(default_factory=time.monotonic)  # when a worker was last seen
     _told: bool = False  # that there is none
     _run: str = field(
@@ -51,7 +54,7 @@ class Scheduler:
 
     def work(self) -> None:
         """Return when every shard is done. Raises PipelineError if one shard costs worker after worker."""
-        queue = beside_the_driver(ShardQueue, self.job.todo)
+        queue = beside_the_driver(ShardQueue)
         try:
             while self._count(queue):
                 self._look_after(queue)
@@ -64,12 +67,25 @@ class Scheduler:
         """Report finished shards and start workers; return whether anything is left to do."""
         check_leases(self.job.dataset.root)  # workers hold none themselves
         done, waiting, held = answered(lambda: ray.get(queue.collect.remote()))
+        waiting += self._feed(queue, waiting)
         for _, rows, rejected, seconds in done:
             self.watcher.advanced(rows, rejected, seconds)
         room = room_for(self.per_worker, self.job.settings.run)
         for _ in range(min(room, len(self._workers) + waiting) - len(self._workers)):
             self._start_worker(queue)
-        return bool(waiting or held)
+        if not (waiting or held):  # planning is behind, and nobody need be there
+            self._alone = time.monotonic()
+        return bool(waiting or held or not self._fed)
+
+    def _feed(self, queue: Any, waiting: int) -> int:
+        """Hand on what has been planned, while few shards wait; return how many."""
+        if self._fed or waiting >= AHEAD:
+            return 0
+        ended = self.feed.wait(0)
+        shards = [replace(plan, chunk=plan.chunk.absolute()) for plan in self.feed.take(AHEAD)]
+        self._fed = ended and self.feed.empty
+        answered(lambda: ray.get(queue.add.remote(shards, last=self._fed)))
+        return len(shards)
 
     def _start_worker(self, queue: Any) -> None:
         number, self._started = self._started, self._started + 1

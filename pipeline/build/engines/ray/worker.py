@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from pipeline.build.shard_loop import encode_shards
 from pipeline.config import Settings
 from pipeline.dataset.manifest import ShardPlan
 from pipeline.dataset.state import State
+
+PAUSE = 0.2  # seconds between looks at a queue in which no shard waits
 
 
 class Worker:
@@ -33,11 +36,15 @@ class Worker:
         """Answer, once this worker was started."""
 
     def run(self, queue: Any) -> None:
-        """Work until no shard waits."""
+        """Work until no shard waits and none may come."""
 
-        def shards() -> Iterator[ShardPlan]:
-            while (plan := ray.get(queue.next.remote(self._number))) is not None:
-                yield plan
+        def shards() -> Iterator[ShardPlan | None]:
+            while plan := ray.get(queue.next.remote(self._number)):
+                if isinstance(plan, ShardPlan):
+                    yield plan
+                else:
+                    time.sleep(PAUSE)
+                    yield None
 
         job = self._job
         for state in encode_shards(
@@ -69,11 +76,7 @@ def summary(state: State) -> Done:
 
 def from_anywhere(job: Job) -> Job:
     """Return the job with absolute paths: a worker runs in another working folder."""
-    return replace(
-        job,
-        todo=[replace(plan, chunk=plan.chunk.absolute()) for plan in job.todo],
-        dataset=job.dataset.at(job.dataset.root.absolute()),
-    )
+    return replace(job, dataset=job.dataset.at(job.dataset.root.absolute()))
 
 
 def for_worker(settings: Settings, cores: int, *, gpus: bool) -> Settings:

@@ -1,0 +1,107 @@
+"""Examines utterances: checks their texts, then their files' headers, and makes their manifest rows.
+
+Nothing is decoded here.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass, replace
+
+from pipeline.audio.decode import AudioError
+from pipeline.audio.headers import Prober
+from pipeline.audio.source import AudioSource
+from pipeline.config import LimitSettings
+from pipeline.dataset.manifest import ManifestRow
+from pipeline.utterance import Reason, Rejection, Utterance
+
+REFUSED = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)  # by the machine
+LATEST = 2**63 - 1  # ns since 1970; the manifest's column, and the year 2262
+Entry = Utterance | Rejection
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Makes an entry's row: checks its text, then its file's header, unless the known row still holds."""
+
+    source: AudioSource
+    limits: LimitSettings
+    prober: Prober
+    excluded: frozenset[str]
+    retry_rejected: bool
+
+    def __call__(self, entry: Entry, old: ManifestRow | None, first_of_id: bool) -> ManifestRow:
+        """Return the entry's row: `old` itself if nothing in it is different."""
+        if isinstance(entry, Rejection):
+            unread = Utterance(entry.id, entry.audio, None)  # type: ignore[arg-type]
+            row = ManifestRow(unread, reason=entry.reason, detail=entry.detail)
+        elif refusal := self._refusal(entry, first_of_id):
+            row = ManifestRow(entry, reason=refusal[0], detail=refusal[1])
+        else:
+            row = self._looked_up(entry, old)
+        return old if old is not None and old == row else row
+
+    def _looked_up(self, entry: Utterance, old: ManifestRow | None) -> ManifestRow:
+        try:
+            size, mtime_ns = version_of(self.source, entry.audio)
+        except OSError as error:
+            if error.errno in REFUSED:
+                raise
+            detail = f"{entry.audio}: {error.strerror or error}"
+            return ManifestRow(entry, reason=Reason.MISSING_AUDIO, detail=detail)
+        except AudioError as error:
+            return ManifestRow(entry, reason=error.reason, detail=error.detail)
+        # A row that was refused before its file was looked at has no size, and so is never the same.
+        same = old is not None and (old.utterance, old.size, old.mtime_ns) == (entry, size, mtime_ns)
+        if same and not (self.retry_rejected and old.reason):  # type: ignore[union-attr]
+            return old  # type: ignore[return-value]
+        return self._probed(entry, size, mtime_ns)
+
+    def _refusal(self, entry: Utterance, first_of_id: bool) -> tuple[Reason, str] | None:
+        length = len(entry.text.strip())
+        if entry.id in self.excluded:
+            return Reason.EXCLUDED, f"{entry.id} is named by --exclude"
+        if not first_of_id:
+            return Reason.DUPLICATE_ID, f"an earlier utterance has the id {entry.id} too"
+        if length == 0:
+            return Reason.EMPTY_TEXT, f"{entry.id} has no text"
+        if length < self.limits.min_chars:
+            return Reason.TEXT_TOO_SHORT, f"{length} characters, limits.min_chars is {self.limits.min_chars}"
+        if length > self.limits.max_chars:
+            return Reason.TEXT_TOO_LONG, f"{length} characters, limits.max_chars is {self.limits.max_chars}"
+        return None
+
+    def _probed(self, entry: Utterance, size: int, mtime_ns: int) -> ManifestRow:
+        row = ManifestRow(entry, size, mtime_ns)
+        try:
+            found = self.prober(entry, size, mtime_ns)
+        except AudioError as error:
+            return replace(row, reason=error.reason, detail=error.detail)
+        end = found.duration if entry.end is None else min(entry.end, found.duration)
+        seconds = round(end - (entry.start or 0.0), 6)
+        row = replace(row, duration=seconds, sample_rate=found.sample_rate)
+        if seconds < self.limits.min_seconds:
+            detail = f"{seconds:.3f} s, limits.min_seconds is {self.limits.min_seconds:g}"
+            return replace(row, reason=Reason.TOO_SHORT, detail=detail)
+        if seconds > self.limits.max_seconds:
+            detail = f"{seconds:.1f} s, limits.max_seconds is {self.limits.max_seconds:g}"
+            return replace(row, reason=Reason.TOO_LONG, detail=detail)
+        return row
+
+
+def version_of(source: AudioSource, locator: str) -> tuple[int, int]:
+    """Return size and time of a file as a manifest row has them. Raises as `AudioSource.stat` does."""
+    size, mtime_ns = source.stat(locator)
+    return size, min(mtime_ns, LATEST)
+
+
+def is_as_planned(source: AudioSource, rows: list[ManifestRow]) -> bool:
+    """Return whether the files of rows that go to the codec are those that were planned."""
+    try:
+        return all(
+            version_of(source, row.utterance.audio) == (row.size, row.mtime_ns)
+            for row in rows
+            if row.reason is None
+        )
+    except (OSError, AudioError):
+        return False
