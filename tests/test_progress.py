@@ -39,3 +39,20 @@ def test_before_anything_is_done_the_line_says_how_much_there_is(monkeypatch, ca
     with Progress("encoding", 5) as bar:
         bar.counted(0)
     assert capsys.readouterr().err == "encoding: 0 of 5 clips\n"
+
+
+def test_a_total_that_may_grow_is_said_to_be_at_least_so_many(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "QUIET_INTERVAL", 0.0)
+    with Progress("encoding", 0) as bar:
+        bar.expect(100, whole=False)
+        bar.counted(50)
+        bar.expect(300, whole=True)
+        bar.counted(50)
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "encoding: 50 of at least 100 clips"
+    assert said[1].startswith("encoding: 100 of 300 clips")
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with Progress("encoding", 0) as bar:
+        bar.expect(100, whole=False)
+        bar.counted(50)
+    assert "of at least" in sys.stderr.getvalue()

@@ -23,6 +23,9 @@ class Prober:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _busy: dict[Version, threading.Lock] = field(default_factory=dict)
 
+    def __reduce__(self) -> tuple[type[Prober], tuple[AudioSource]]:
+        return Prober, (self.source,)  # another process remembers recordings of its own
+
     def __call__(self, entry: Utterance, size: int, time: int) -> Probe:
         """Return the header of an entry's recording of this size and time.
 

@@ -78,7 +78,7 @@ def _in_order(
     for chunk in itertools.chain(chunks, itertools.repeat(None, AHEAD * at_work)):
         if chunk is not None:
             under_way.append(pool.submit(work, chunk))
-        if under_way and (chunk is None or len(under_way) >= AHEAD * at_work):
+        while under_way and (chunk is None or len(under_way) >= AHEAD * at_work or under_way[0].done()):
             done = under_way.popleft().result()
             progress(len(done))
             yield from done

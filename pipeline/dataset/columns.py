@@ -11,7 +11,7 @@ import json
 import pyarrow as pa
 
 from pipeline.dataset import rows
-from pipeline.dataset.manifest import Manifest
+from pipeline.dataset.manifest import Manifest, ShardPlan
 from pipeline.dataset.mark import read_mark, write_mark
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
@@ -38,16 +38,20 @@ def settle_columns(dataset: Dataset) -> None:
     columns = columns_now(dataset, manifest)
     other = [state for state in dataset.states() if state.columns != columns]
     for state in other:
-        _rewrite(dataset, state, columns)
+        _rewrite(dataset, state, manifest.shards[state.shard], columns)
     dataset.reread(state.shard for state in other)
     write_mark(manifest.folder, None)
 
 
-def _rewrite(dataset: Dataset, state: State, columns: list[str]) -> None:
-    """Write a finished shard again with these columns, without values where it did not have them."""
+def _rewrite(dataset: Dataset, state: State, plan: ShardPlan, columns: list[str]) -> None:
+    """Write a finished shard again with these columns, their values as planned where it did not have them."""
     schema, table = rows.schema(columns), dataset.table(state.shard)
+    planned = {row.utterance.id: row for row in plan.rows_read() if row.reason is None}
+    kept = [planned[name] for name in table["id"].to_pylist()]
     arrays = [
-        table[field.name] if field.name in table.column_names else pa.nulls(len(table), field.type)
+        table[field.name]
+        if field.name in table.column_names
+        else pa.array([row.value(field.name) for row in kept], field.type)
         for field in schema
     ]
     files = dataset.files(state.shard)
