@@ -214,7 +214,7 @@ def _make_fed(dataset: Dataset, source: AudioSource, feed: ShardFeed, settings: 
         made_with=done[0].codec["fingerprint"] if done else None,
         load_codec=partial(codec.load_codec, decoder=False),
     )
-    with Progress("encoding", 0) as progress:
+    with Progress("encoding", feed.rows) as progress:
         engine(settings.run.engine)(job, feed, _FedProgress(feed, progress), say)
 
 
