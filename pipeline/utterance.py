@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,13 +73,15 @@ class Clip:
     """Decoded audio of one utterance: mono, at the codec's sample rate.
 
     `row` is the utterance's row in the manifest; `waveform` is float32 of shape (samples,);
-    `sample_rate` (Hz) and `duration` (seconds) are the source's, as decoded.
+    `sample_rate` (Hz) and `duration` (seconds) are the source's, as decoded; `figures` what was heard in it,
+    by column, if somebody listened.
     """
 
     row: int
     waveform: Tensor
     sample_rate: int
     duration: float
+    figures: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

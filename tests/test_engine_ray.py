@@ -71,8 +71,10 @@ def on_ray(corpus: dict[str, str], **values: object):
 def test_the_bytes_are_those_of_one_process_and_all_rejections_are_counted(
     cluster, tmp_path, corpus, monkeypatch
 ):
-    root = make(tmp_path / "ray/out", on_ray(corpus))
-    assert content(root) == content(make(tmp_path / "local/out", settings_for(corpus)))
+    measured = {"run.annotate": "level,fingerprint"}
+    root = make(tmp_path / "ray/out", on_ray(corpus, **measured))
+    assert content(root) == content(make(tmp_path / "local/out", settings_for(corpus, **measured)))
+    assert len(list((root / "annotations").rglob("*.parquet"))) == 2 * len(Dataset(root).states())
     stats = json.loads((root / "stats.json").read_text())
     assert (stats["rows"], stats["rejected"]) == (CLIPS, 2)
 

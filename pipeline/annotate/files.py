@@ -20,7 +20,7 @@ from pipeline.annotate.protocol import Annotator, Values
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.state import State
 from pipeline.errors import UsageError
-from pipeline.storage.files import checksum, replacing, write_text
+from pipeline.storage.files import checksum, replacing
 from pipeline.storage.paths import local
 
 FOLDER = "annotations"
@@ -69,10 +69,13 @@ class AnnotationFile:
         ]
         table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
         self.mark.unlink(missing_ok=True)
-        with replacing(self.data) as temporary:
+        writer = self.dataset.files(self.shard).writer
+        with replacing(self.data, writer) as temporary:
             pq.write_table(table, temporary, compression="zstd")
             content = {"sha256": checksum(temporary), "bytes": temporary.stat().st_size}
-        write_text(self.mark, json.dumps({**measured, **content}, indent=1, sort_keys=True) + "\n")
+        with replacing(self.mark, writer) as temporary:
+            mark = json.dumps({**measured, **content}, indent=1, sort_keys=True)
+            temporary.write_text(f"{mark}\n", encoding="utf-8")
 
     def read(self) -> pa.Table:
         """Return the figures: `id` and the annotator's columns."""

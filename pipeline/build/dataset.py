@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline import config as configuration
 from pipeline.build.create import Say, create
+from pipeline.build.measuring import check_annotators, measure
 from pipeline.config import Settings
 from pipeline.dataset.folder import check_output
 from pipeline.dataset.reader import Dataset
@@ -45,5 +46,8 @@ def create_dataset(
     resolved = configuration.resolve(config, audio=audio, text=text, values=settings or {})
     target = resolve_path(output)
     check_output(target, resolved)
+    check_annotators(resolved)
     with claimed(dataset_folder(target)):
-        return create(target, resolved, say, retry_rejected=retry_rejected)
+        dataset = create(target, resolved, say, retry_rejected=retry_rejected)
+    measure(dataset, resolved)
+    return dataset

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.audio.source import AudioSource
 from pipeline.build.create import Say, check_reject_rate, close, make, open_planned
 from pipeline.build.examine import is_as_planned
+from pipeline.build.measuring import check_annotators, measure
 from pipeline.config import Settings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.folder import check_output, open_or_init, unfinished, unfinished_among
@@ -93,7 +94,16 @@ def create_rank(
 
     Raises as `create_dataset` does; UsageError also if the same rank is being made elsewhere.
     """
-    target = resolve_path(output)
+    check_annotators(settings)
+    dataset = _make_rank(resolve_path(output), settings, part, say, retry_rejected)
+    if dataset is not None:
+        measure(dataset, settings)
+    return dataset
+
+
+def _make_rank(
+    target: Path, settings: Settings, part: Rank, say: Say, retry_rejected: bool
+) -> Dataset | None:
     root, settings = dataset_folder(target), beside_others(settings, os.environ)
     say(f"{part} (by {part.told_by})")
     check_output(target, settings)

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from pipeline.annotate.beside import Ear, Figures, hearing, names_of, write_heard
 from pipeline.audio.source import AudioSource
 from pipeline.build.batching import BatchShapes
 from pipeline.build.encode import Codes, encode
@@ -53,6 +54,7 @@ class _OpenShard:
     batches_left: int
     encoded: dict[int, Encoded] = field(default_factory=dict)  # by manifest row
     rejections: dict[int, Rejection] = field(default_factory=dict)
+    heard: dict[int, Figures | None] = field(default_factory=dict)  # by manifest row
     timings: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -75,6 +77,8 @@ def encode_shards(
     open_shards: dict[int, _OpenShard] = {}
     full: deque[_OpenShard] = deque()
     marks = provenance(codec, settings)
+    names = tuple(names_of(settings.run.annotate))
+    annotators = hearing(names)
     shapes = BatchShapes(codec, settings)
 
     def batches() -> Iterator[tuple[int, list[Request]]]:
@@ -106,7 +110,11 @@ def encode_shards(
         shard.timings["write"] += time.perf_counter() - started
         timings = {stage: round(seconds, 3) for stage, seconds in sorted(shard.timings.items())}
         fixed = {"inputs": shard.plan.digest, "codec": marks, "timings": timings}
-        return write_shard(dataset.files(shard.plan.shard), table, rejections, fixed)
+        state = write_shard(dataset.files(shard.plan.shard), table, rejections, fixed)
+        write_heard(
+            dataset, state, annotators, table["id"], [shard.heard[row] for row in sorted(shard.heard)]
+        )
+        return state
 
     loaded = load(
         batches(),
@@ -115,6 +123,7 @@ def encode_shards(
         settings=settings.load,
         limits=settings.limits,
         pin_memory=settings.codec.device != "cpu",
+        listen=Ear(names) if annotators else None,
     )
     with ThreadPoolExecutor(1, thread_name_prefix="write") as writer:
         writing: deque[Future[State]] = deque()
@@ -182,6 +191,7 @@ def _record_batch(shard: _OpenShard, batch: Batch, codes: Codes, watcher: Watche
         if clip_codes is None or len(clip_codes) == 0:
             shard.rejections[clip.row] = _without_codes(shard, clip, fits=clip_codes is not None)
             continue
+        shard.heard[clip.row] = clip.figures
         shard.encoded[clip.row] = Encoded(clip.row, clip_codes, clip.sample_rate, clip.duration)
         seconds += clip.duration
         kept += 1

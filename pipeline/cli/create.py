@@ -43,6 +43,7 @@ OUTPUT: Flags = {
     "--format": ("output.format", {"choices": ["jsonl", "arrow", "parquet"]}),
     "--shard-size": ("output.shard_size", {"type": int, "metavar": "N"}),
 }
+MEASURING: Flags = {"--annotate": ("run.annotate", {"metavar": "NAME,…"})}
 ENGINE: Flags = {
     "--engine": ("run.engine", {"choices": ["local", "ray"]}),
     "--ray-address": ("run.ray_address", {"metavar": "ADDRESS"}),
@@ -51,10 +52,11 @@ GROUPS = {
     "recordings and transcripts": CORPUS,
     "codec and speed": CODEC,
     "output": OUTPUT,
+    "measuring": MEASURING,
     "several processes and machines": ENGINE,
 }
 FIGURES = ("rows", "hours", "codes", "rejected", "reasons", "stage_seconds", "times_real_time")  # --json
-FLAGS: Flags = {**CORPUS, **CODEC, **OUTPUT, **ENGINE}
+FLAGS: Flags = {**CORPUS, **CODEC, **OUTPUT, **MEASURING, **ENGINE}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -198,6 +198,9 @@ class RunSettings(Section):
     worker_cpus: int = Field(
         4, description="cores that a Ray worker takes: itself and its decoding processes", ge=1
     )
+    annotate: str = Field(
+        "", description="measure every row as well: names of annotators, such as level,quality"
+    )
 
 
 class Settings(Section):

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -23,7 +24,15 @@ from pipeline.config import LimitSettings, LoadSettings
 from pipeline.loader.batch import Batch, Request
 from pipeline.loader.crash_triage import GRACE, POLL, AwakeClock, CrashTriage, Lost, wake
 from pipeline.loader.processes import fit_shared_memory, fork_server, worker_count
-from pipeline.loader.worker import ClipLoader, HeartbeatTable, PackedBatch, PackedBatches, Work, start_worker
+from pipeline.loader.worker import (
+    ClipLoader,
+    HeartbeatTable,
+    Listen,
+    PackedBatch,
+    PackedBatches,
+    Work,
+    start_worker,
+)
 
 STALL = 120.0  # seconds without a batch while no worker is at a clip; covers a slow start
 STOP = 1.0  # seconds a worker has to end when loading does, before it is made to
@@ -37,22 +46,23 @@ def load(
     settings: LoadSettings,
     limits: LimitSettings,
     pin_memory: bool,
+    listen: Listen | None = None,
 ) -> Iterator[Batch]:
     """Load batches of requests, each with its key, and yield them in the given order.
 
     `batches` is consumed as workers need it, so it may be endless. `sample_rate` (Hz) is the clips' own
     after resampling; `limits.max_seconds` bounds what is decoded of a file. `pin_memory` counts only on
-    CUDA. With 0 workers clips are decoded in this process, unprotected from decoders that crash or hang
-    in C. Raises PipelineError if workers die with no clip to blame, UsageError if shared memory is too
-    small.
+    CUDA. `listen` measures each recording as it is decoded. With 0 workers clips are decoded in this process,
+    unprotected from decoders that crash or hang in C. Raises PipelineError if workers die with no clip to
+    blame, UsageError if shared memory is too small.
     """
-    load_clip = ClipLoader(source, sample_rate, limits, settings.decode_timeout)
+    load_clip = ClipLoader(source, sample_rate, limits, settings.decode_timeout, listen)
     workers, prefetch = worker_count(settings.num_workers), settings.prefetch
     if workers > 0:
         seconds = max(settings.batch_seconds, limits.max_seconds)
         workers, prefetch = fit_shared_memory(workers, prefetch, round(seconds * sample_rate) * 4)
     feed = _Feed(batches)
-    triage = CrashTriage(load_clip)
+    triage = CrashTriage(replace(load_clip, listen=None))  # a clip is not blamed for who listens
     while True:
         pool = WorkerPool(load_clip, feed, workers, prefetch, pin_memory and torch.cuda.is_available())
         try:

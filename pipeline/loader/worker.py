@@ -12,13 +12,14 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize, get_temp_dir
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, get_worker_info
@@ -29,6 +30,9 @@ from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
 from pipeline.loader.batch import Batch, Request
 from pipeline.utterance import Clip, Reason, Rejection, Utterance
+
+# Measures a recording, float32 (samples,), by its rate in Hz and its id.
+Listen = Callable[[np.ndarray, int, str], Mapping[str, Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class PackedBatch:
     @classmethod
     def pack(cls, key: int, clips: Sequence[Clip], rejections: list[tuple[int, Rejection]]) -> PackedBatch:
         """Lay the clips side by side."""
-        described = [(clip.row, len(clip.waveform), clip.sample_rate, clip.duration) for clip in clips]
+        described = [(c.row, len(c.waveform), c.sample_rate, c.duration, c.figures) for c in clips]
         note = bytearray(pickle.dumps((key, described, rejections)))
         return cls(pad([clip.waveform for clip in clips]), torch.frombuffer(note, dtype=torch.uint8))
 
@@ -67,10 +71,10 @@ class PackedBatch:
         pinned, shared = self.waveforms.is_pinned(), self.waveforms.is_shared()  # type: ignore[no-untyped-call]
         waveforms = self.waveforms.clone() if shared else self.waveforms
         key, described, rejections = pickle.loads(self.note.numpy().tobytes())
-        lengths = torch.tensor([samples for _, samples, _, _ in described], dtype=torch.int64)
+        lengths = torch.tensor([samples for _, samples, *_ in described], dtype=torch.int64)
         clips = [
-            Clip(row, waveform[:samples], rate, duration)
-            for (row, samples, rate, duration), waveform in zip(described, waveforms, strict=True)
+            Clip(row, waveform[:samples], *others)
+            for (row, samples, *others), waveform in zip(described, waveforms, strict=True)
         ]
         return Batch(key, clips, rejections, waveforms, lengths.pin_memory() if pinned else lengths)
 
@@ -123,6 +127,7 @@ class ClipLoader:
     sample_rate: int  # Hz, of the clips made
     limits: LimitSettings
     decode_timeout: float  # seconds
+    listen: Listen | None = None
 
     def __call__(self, request: Request) -> Clip | Rejection:
         """Decode, downmix and resample; whatever is wrong with the audio becomes a Rejection."""
@@ -145,7 +150,8 @@ class ClipLoader:
         if duration < self.limits.min_seconds:
             detail = f"it lasts {duration:.3f} s, the limit is {self.limits.min_seconds:g} s"
             raise AudioError(Reason.TOO_SHORT, detail)
-        return Clip(row, resample(waveform, rate, self.sample_rate), rate, duration)
+        figures = self.listen(waveform.numpy(), rate, utterance.id) if self.listen else None
+        return Clip(row, resample(waveform, rate, self.sample_rate), rate, duration, figures)
 
 
 class PackedBatches(Dataset[PackedBatch]):

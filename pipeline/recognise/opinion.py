@@ -4,8 +4,8 @@ P.835 (https://arxiv.org/abs/2110.01763) judges speech, background and both; P.8
 (https://arxiv.org/abs/2010.15258) the whole. The networks are those of the package speechmos, which looks at
 windows of 9 s, a second apart, after it has doubled a shorter recording until it fills one. Such windows see
 much the same, so here they are half a window apart, and a recording that is shorter than one is seen once.
-The scores of 68 prompts, clean and spoilt, differ from the package's by 0.03 in the mean, and by less than
-0.01 in bias.
+The scores of 38 prompts, clean and spoilt, differ from the package's by 0.03 in the mean and 0.14 at most,
+and take a third of the time.
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ def _fill(db: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
         numbers = np.arange(first_row, first_row + len(figures))
         first_row += len(figures)
         known = figures["fingerprint"].is_valid().to_numpy()
+        if not known.any():
+            continue
         bits = b"".join(value for value in figures["fingerprint"].to_pylist() if value is not None)
         seconds = figures["fingerprint_seconds"].to_numpy()[known]
         halves = np.frombuffer(bits, np.int64).reshape(-1, 2)

@@ -71,7 +71,7 @@ def _similar(dataset: Dataset, db: duckdb.DuckDBPyConnection, path: Path) -> dic
             numbers = np.arange(first_row, first_row + len(table))
             signed = signatures(from_arrow(table["code"]))
             signed.tofile(file)
-            grouped = signed.reshape(len(table), BANDS, -1).astype(np.uint64)
+            grouped = signed.reshape(len(table), BANDS, HASHES // BANDS).astype(np.uint64)
             keys = grouped[:, :, 0] << np.uint64(32) | grouped[:, :, 1]
             added = pa.table(
                 {

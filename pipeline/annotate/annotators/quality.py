@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from pipeline.annotate.protocol import Column, Values
 from pipeline.audio.decode import resample
-from pipeline.recognise.opinion import RATE, load_opinion
+from pipeline.recognise.opinion import RATE, Opinion, load_opinion
 
 
 class Quality:
@@ -27,10 +28,11 @@ class Quality:
         "dnsmos_p808": Column(pa.float32(), "overall quality, DNSMOS P.808, 1 to 5"),
     }
 
-    def __init__(self) -> None:
-        self._opinion = load_opinion("the annotator quality")
-
     def hear(self, waveform: np.ndarray, rate: int) -> Values:
         """See `ClipAnnotator.hear`."""
         scores = self._opinion.score(resample(torch.from_numpy(waveform), rate, RATE).numpy())
         return {f"dnsmos_{name}": round(score, 4) for name, score in scores.items()}
+
+    @cached_property
+    def _opinion(self) -> Opinion:
+        return load_opinion("the annotator quality")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from pipeline.annotate.files import read_annotations
 from pipeline.annotate.protocol import Column, Rows, Values
 from pipeline.audio.decode import resample
 from pipeline.dataset.reader import Dataset
-from pipeline.recognise.speaker import RATE, SIZE, load_speaker_encoder
+from pipeline.recognise.speaker import RATE, SIZE, SpeakerEncoder, load_speaker_encoder
 
 
 class Voice:
@@ -30,13 +31,14 @@ class Voice:
         "voice": Column(pa.list_(pa.float32(), SIZE), "speaker embedding, a unit vector"),
     }
 
-    def __init__(self) -> None:
-        self._encoder = load_speaker_encoder("the annotator voice")
-
     def hear(self, waveform: np.ndarray, rate: int) -> Values:
         """See `ClipAnnotator.hear`."""
         clip = resample(torch.from_numpy(waveform), rate, RATE).numpy()
         return {"voice": self._encoder.embed(clip).round(4)}
+
+    @cached_property
+    def _encoder(self) -> SpeakerEncoder:
+        return load_speaker_encoder("the annotator voice")
 
 
 class Speaker:
