@@ -32,7 +32,7 @@ MADE_FOR = {  # by fault: the columns made for it, and whether more of it is wor
     "clipping": {"clipped": True},
     "cut_end": {"edge": True},
     "swapped_text": {"wer": True},
-    "second_voice": {"speaker_similarity": False, "wer": True, "dnsmos_sig": False},
+    "second_voice": {"dnsmos_bak": False, "speaker_similarity": False, "wer": True},
     "another_voice": {"speaker_similarity": False},
     "wrong_language": {"stated_language_confidence": False},
     "copy": {"copy_similarity": True, "duplicate_similarity": True},

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from validate_helpers import make_dataset, scanned, sound_rows
 
 from pipeline.__main__ import main
 from pipeline.annotate.api import annotate
+from pipeline.annotate.protocol import Column
 from pipeline.build.plan import read_excluded
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.summary import all_faults
@@ -176,3 +178,68 @@ def test_annotations_of_other_rows_are_refused(tmp_path):
 def test_a_dataset_without_annotations_is_chosen_from_by_its_rows(tmp_path):
     dataset = make_dataset(tmp_path / "out", sound_rows(30))
     assert 0 < select(dataset, "len(text) > 60").rows < 30
+
+
+PRESETS = sorted(path.stem for path in (Path(__file__).parents[1] / "configs/select").glob("*.sql"))
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """Rows with every figure that the presets ask for: as good as can be, but for the first, which is bad."""
+    dataset = make_dataset(tmp_path_factory.mktemp("presets") / "out", sound_rows(40), shard_size=20)
+    good = {"dnsmos_ovrl": 3.5, "dnsmos_p808": 4.2, "text_language_confidence": 1.0, "bandwidth": 2e4}
+    good |= {"snr": 50.0, "clipped": 0.0, "edge": -60.0, "wer": 0.0, "code_loop": 0.0, "code_run": 1.0}
+    bad = {name: -value for name, value in good.items()} | {"clipped": 1, "edge": 0, "wer": 1}
+
+    class Figures:
+        name, version, settings = "figures", 1, {}
+        columns = {name: Column(pa.float32(), name) for name in good} | {
+            "copy_of": Column(pa.string(), "copy")
+        }
+
+        def annotate(self, rows):
+            first = [rows.first_row + place == 0 for place in range(len(rows.table))]
+            values = {name: [bad[name] if one else good[name] for one in first] for name in good}
+            return {**values, "copy_of": ["x" if one else None for one in first]}
+
+    annotate(dataset, [Figures()])
+    return dataset
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_keeps_what_is_good_and_leaves_out_what_is_not_and_says_where_it_is_from(name, measured):
+    selection = select(measured, f"@{name}")
+    assert selection.total - selection.rows in range(1, 9)  # emilia: and outliers of the speaking rate
+    assert ids(measured)[0] not in {row for row, _ in selection.examples["kept"]}
+    text = (Path(__file__).parents[1] / f"configs/select/{name}.sql").read_text(encoding="utf-8")
+    assert ("https://arxiv.org/abs/" in text) is (name != "sound")
+    assert "-- Needs: annotate OUT --with" in text
+
+
+def test_a_condition_may_stand_in_a_file_with_comments(source, tmp_path, capsys):
+    (tmp_path / "mine.sql").write_text("-- two clauses\ncode_run < 50\n  -- and\nAND duplicate_of IS NULL\n")
+    selection = select(source, f"@{tmp_path / 'mine.sql'}")
+    assert list(selection.left_out.values())[:2] == [6, 2]
+    assert main(["select", str(source.root), "--where", "@nothing"]) == 2
+    said = capsys.readouterr().err
+    assert "one of emilia, " in said
+    assert said.count("\n") == 1
+
+
+def test_a_page_shows_distributions_thresholds_hours_and_clips_to_hear(tmp_path, capsys):
+    from pipeline.build.dataset import create_dataset
+
+    audio, text = (Path(__file__).parents[1] / "data/sample" / name for name in ("audio", "transcripts.txt"))
+    values = {"codec.name": "fake:", "corpus.max_samples": 8, "load.num_workers": 0, "run.annotate": "level"}
+    dataset = create_dataset(audio, text, output=tmp_path / "out", settings=values)
+    page = tmp_path / "page.html"
+    arguments = ["--where", "snr > 30 AND edge < -40", "--report", str(page), "--preview"]
+    assert main(["select", str(dataset.root), *arguments]) == 0
+    html = page.read_text(encoding="utf-8")
+    assert html.index("<h2>snr") < html.index("<h2>loudness")
+    assert html.count("hours kept as the threshold moves") == 2 * 2  # caption, and its label
+    assert html.count("<line ") >= 2
+    assert 2 <= html.count("<audio") == html.count("spectrogram") <= 8
+    assert "<script" not in html
+    kept = select(dataset, "snr > 30 AND edge < -40")
+    assert f"{kept.rows} of 8 rows" in html

@@ -6,6 +6,7 @@ Writes a dataset like any other, or the list of what is left out; without -o and
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ EPILOG = """\
 examples:
   python -m pipeline select out/ --where "duration > 2 AND code_run < 40" --preview
   python -m pipeline select out/ --where "snr > 20" --hours 100 --balance speaker -o chosen/
+  python -m pipeline select out/ --where @emilia --preview                 a published recipe: configs/select/
   python -m pipeline select out/ --where "text_language = 'ja'" --as-exclude others.jsonl
 """
 SHOWN = 60  # characters of a text
@@ -24,9 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the dataset, the condition, the budget and where it goes."""
     parser.epilog = EPILOG
     parser.add_argument("dataset", metavar="OUT", help="folder of a dataset")
-    parser.add_argument(
-        "--where", default="true", metavar="SQL", help="condition that rows must meet [all do]"
-    )
+    condition = "condition that rows must meet, or @NAME of configs/select/, or @FILE [all do]"
+    parser.add_argument("--where", default="true", metavar="SQL", help=condition)
     budget = parser.add_argument_group("budget")
     budget.add_argument("--hours", type=float, metavar="H", help="hours to take at most")
     budget.add_argument("--rows", type=int, metavar="N", help="rows to take at most")
@@ -37,6 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     goes.add_argument("-o", "--output", metavar="DIR", help="folder of the dataset to write")
     goes.add_argument("--as-exclude", metavar="FILE", help="ids of the other rows, for `create --exclude`")
     goes.add_argument(
+        "--report",
+        metavar="FILE",
+        help="HTML page: how the figures lie, hours kept as thresholds move, clips to hear",
+    )
+    goes.add_argument(
         "--preview", action="store_true", help="write nothing; show examples of what is kept and not"
     )
 
@@ -46,12 +52,20 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.select.api import select
 
     options = {
-        name: value for name, value in vars(arguments).items() if name not in ("verb", "run", "preview")
+        name: value
+        for name, value in vars(arguments).items()
+        if name not in ("verb", "run", "preview", "report")
     }
     if arguments.preview:
         options |= {"output": None, "as_exclude": None}
     selection = select(**options)
     _tell(selection, examples=arguments.preview)
+    if arguments.report is not None:
+        from pipeline.dataset.reader import Dataset
+        from pipeline.validate.report.distributions import write_distributions
+
+        write_distributions(Dataset(arguments.dataset), arguments.where, Path(arguments.report))
+        print(f"{arguments.report}: distributions")
     if arguments.output is not None and not arguments.preview:
         print(f"{arguments.output}: {'written' if selection.made else 'made before: nothing to do'}")
     return 0

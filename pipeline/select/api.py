@@ -12,6 +12,7 @@ import numpy as np
 from pipeline.annotate.files import annotated
 from pipeline.dataset.reader import Dataset
 from pipeline.select.choosing import Budget, Choice, choose
+from pipeline.select.condition import read_condition
 from pipeline.select.rows import row_table
 from pipeline.select.writing import write_chosen
 from pipeline.storage.files import replacing
@@ -50,8 +51,9 @@ def select(
     """Choose rows of a finished dataset by a condition in SQL over its rows and annotations, and a budget.
 
     `where` uses the columns of the rows (id, text, duration, sample_rate, speaker, language, audio) and of
-    every annotation. Of the rows that meet it, `hours` or `rows` are taken in an order drawn by `seed`;
-    `balance` names a column, such as speaker, whose values take turns, each for `each` hours at most.
+    every annotation; `@NAME` names one of configs/select/, `@FILE` a file. Of the rows that meet it, `hours`
+    or `rows` are taken in an order drawn by `seed`; `balance` names a column, such as speaker, whose values
+    take turns, each for `each` hours at most.
     `output` is the folder of the dataset to write; `as_exclude` a file for the ids of the other rows, as
     `create_dataset.py --exclude` reads it. Without either, nothing is written.
 
@@ -63,6 +65,7 @@ def select(
     >>> selection.rows
     10
     """
+    where = read_condition(where)
     found = Dataset(dataset) if isinstance(dataset, str | Path) else dataset
     found.check_files()
     budget = Budget(hours, rows, balance, each, seed)

@@ -8,10 +8,28 @@ from typing import Any
 import duckdb
 
 from pipeline.errors import UsageError
+from pipeline.runtime import find_file
 
 PREFIX = "SELECT * FROM rows WHERE "
 EXAMPLE = "give just a condition, such as duration > 2 AND language = 'ja'"
+PRESETS = "configs/select"  # below the repository
 ELSEWHERE = ("modifiers", "group_expressions", "having", "qualify")  # parts of a query beside its condition
+
+
+def read_condition(where: str) -> str:
+    """Return a condition as it is, or what the file says that `@NAME` or `@FILE` names, without its comments.
+
+    Raises UsageError if there is no such file.
+    """
+    if not where.startswith("@"):
+        return where
+    path = find_file(f"{PRESETS}/{where[1:]}.sql") or find_file(where[1:])
+    if path is None or not path.is_file():
+        folder = find_file(PRESETS)
+        names = sorted(path.stem for path in folder.glob("*.sql")) if folder else []
+        raise UsageError(f"there is no condition {where}: give a file, or one of {', '.join(names)}")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return " ".join(line.strip() for line in lines if not line.lstrip().startswith("--")).strip()
 
 
 def clauses(db: duckdb.DuckDBPyConnection, where: str) -> list[str]:

@@ -1,0 +1,3 @@
+-- WenetSpeech4TTS, its standard subset (Ma et al. 2024, https://arxiv.org/abs/2406.05763): DNSMOS from 3.8 on.
+-- Needs: annotate OUT --with quality
+dnsmos_p808 >= 3.8
