@@ -75,3 +75,36 @@ def test_one_long_gap_is_preferred_to_letters_strewn_over_it():
     assert pairs[:, 0].tolist() == list(range(9))
     assert pairs[:6, 1].tolist() == list(range(6))
     assert pairs[6:, 1].tolist() == list(range(63, 66))
+
+
+@pytest.mark.parametrize(
+    ("text", "heard"),
+    [
+        ("We met on the twenty-first of May, in nineteen eighty-four.", "we met on the 21st of may in 1984"),
+        (
+            "Dial 2 now. It costs 1,250 crowns.",
+            "dial two now it costs one thousand two hundred and fifty crowns",
+        ),
+        ("Room zero zero seven, please.", "room 007 please"),
+    ],
+)
+def test_a_number_is_the_same_in_words_and_in_digits(text, heard):
+    assert align([heard], text, 0.1, "en") == ([text], [])
+
+
+def test_numbers_beside_each_other_go_to_the_pieces_that_say_them():
+    text = "eleven twelve thirteen press star five twenty"
+    assert align(["11, 12,", "13.", "press star. 5", "20"], text, 0.1, "en")[0] == [
+        "eleven twelve",
+        "thirteen",
+        "press star five",
+        "twenty",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "text"), [("ja", "十二人です。"), ("de", "zwölf Leute."), ("xx", "12 a.")]
+)
+def test_numbers_are_spelled_in_the_language_of_the_text(language, text):
+    heard = {"ja": "12人です", "de": "12 leute", "xx": "12 a"}[language]
+    assert align([heard], text, 0.1, language)[0] == [text]

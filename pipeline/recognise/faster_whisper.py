@@ -35,7 +35,7 @@ class FasterWhisper:
     def words(self, waveform: np.ndarray, language: str | None) -> list[Word]:
         """See `Recogniser.words`."""
         segments, _ = self._listen(waveform, language, word_timestamps=True)
-        return [Word(word.word.strip(), word.start, word.end) for part in segments for word in part.words]
+        return [Word(w.word.strip(), float(w.start), float(w.end)) for part in segments for w in part.words]
 
     def _heard(self, waveform: np.ndarray, language: str | None) -> Heard:
         segments, about = self._listen(waveform, language)

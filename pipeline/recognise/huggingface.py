@@ -69,13 +69,14 @@ class Whisper:
         languages = self._languages(features, language)
         options: dict[str, Any] = {"language": languages, "task": "transcribe"} if self._multilingual else {}
         sureness = _Confidence(self._model.generation_config.eos_token_id)
-        tokens = self._model.generate(
-            features,
-            attention_mask=inputs.attention_mask.to(self._device),
-            logits_processor=[sureness],
-            num_beams=1,
-            **options,
-        )
+        with quiet():  # it warns of what a checkpoint's own generation_config.json says
+            tokens = self._model.generate(
+                features,
+                attention_mask=inputs.attention_mask.to(self._device),
+                logits_processor=[sureness],
+                num_beams=1,
+                **options,
+            )
         texts = self._processor.batch_decode(tokens, skip_special_tokens=True)
         rows = zip(texts, languages, sureness.values(len(texts)), strict=True)
         return [Heard(text.strip(), language, sure if text.strip() else 0.0) for text, language, sure in rows]
