@@ -195,3 +195,16 @@ def test_voices_are_named_within_their_recording(tmp_path):
     record(tmp_path / "in/a.flac", [0, 2, 3])
     segment(tmp_path / "in", tmp_path / "out", "--speakers")
     assert {row["speaker"] for row in segments(tmp_path / "out")} == {"a.flac/voice-1"}
+
+
+def test_processes_that_share_the_parts_write_what_one_alone_does(recordings, tmp_path, capsys):
+    arguments = ("segment", str(recordings), "--asr", "fake:", "--part-size", "1", "-o")
+    assert main([*arguments, str(tmp_path / "whole")]) == 0
+    shared = [*arguments, str(tmp_path / "shared"), "--num-parts", "2", "--part"]
+    assert main([*shared, "1"]) == 0
+    assert "2 parts are left to other processes" in capsys.readouterr().out
+    assert [row["audio"] for row in segments(tmp_path / "shared")] == ["b/two.wav", "b/two.wav", "c.wav"]
+    assert main([*shared, "0"]) == 0
+    assert contents(tmp_path / "shared") == contents(tmp_path / "whole")
+    assert main([*arguments, str(tmp_path / "whole"), "--part", "2", "--num-parts", "2"]) == 2
+    assert "give both, and a part from 0" in capsys.readouterr().err

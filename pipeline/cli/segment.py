@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from typing import Any
 
@@ -39,6 +40,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-workers", type=int, default=2, metavar="N", help="processes that decode recordings [2]"
     )
+    parser.add_argument(
+        "--num-parts", type=int, metavar="N", help="share the parts out to N processes, each with its --part"
+    )
+    parser.add_argument(
+        "--part",
+        type=int,
+        metavar="I",
+        help="which of them this is, from 0 [Slurm's array or torchrun's number, else all parts]",
+    )
     for flag, (key, options) in FLAGS.items():
         field = SegmentSettings.model_fields[key]
         shown = f" [{field.default}]" if field.default not in (None, False) else ""
@@ -65,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.num_workers < 1:
         raise UsageError("--num-workers: at least one recording is read at a time")
 
+    from pipeline.build.ranks import rank_of
     from pipeline.segment.run import segment_recordings, summary
 
     started = time.monotonic()
@@ -75,9 +86,11 @@ def run(arguments: argparse.Namespace) -> int:
         ext=arguments.ext,
         device=arguments.device,
         processes=arguments.num_workers,
+        rank=rank_of(arguments.part, arguments.num_parts, os.environ),
     )
     for line in summary(totals, Path(arguments.output)):
         print(line)
     print(f"time: {time.monotonic() - started:.1f} s")
-    print(f"next: {program_name()} create {arguments.recordings} {arguments.output} -o OUT")
+    if not totals["parts_left"]:
+        print(f"next: {program_name()} create {arguments.recordings} {arguments.output} -o OUT")
     return 0

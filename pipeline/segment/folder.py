@@ -29,6 +29,7 @@ from pipeline.corpus.formats.prepared import PLAN, SEGMENTS, STATE, part_name
 from pipeline.errors import UsageError
 from pipeline.segment.records import SCHEMA, Omission, Segment
 from pipeline.segment.settings import SegmentSettings
+from pipeline.storage.claims import Rank
 from pipeline.storage.files import checksum, replacing, write_text
 
 REJECTED, WORK, CONFIG, CLIPS = "rejected", "work", "config.yaml", "clips"
@@ -55,10 +56,11 @@ class Outcome:
 
 @dataclass
 class PreparedFolder:
-    """Opens or begins such a folder. Raises UsageError if it was begun with other settings."""
+    """Opens or begins such a folder, for all parts or a rank's. Raises UsageError for other settings."""
 
     root: Path
     settings: SegmentSettings
+    rank: Rank | None = None
 
     def __post_init__(self) -> None:
         stated = {"settings": self.settings.model_dump()}
@@ -77,12 +79,16 @@ class PreparedFolder:
             write_text(path, yaml.safe_dump(stated, sort_keys=False, allow_unicode=True))
         self.parts: list[list[Recording]] = []
 
-    def plan(self, found: Iterable[str], source: AudioSource, text_of: Callable[[str], str | None]) -> None:
-        """Bring the plan up to date: a changed recording undoes its part, new ones make new parts."""
+    def read_plan(self) -> None:
+        """Take the plan as it is."""
         path = self.root / PLAN
         if path.exists():
             stored = json.loads(path.read_text(encoding="utf-8"))["parts"]
             self.parts = [[Recording(**each) for each in part] for part in stored]
+
+    def plan(self, found: Iterable[str], source: AudioSource, text_of: Callable[[str], str | None]) -> None:
+        """Bring the plan up to date: a changed recording undoes its part, new ones make new parts."""
+        self.read_plan()
         for number, part in enumerate(self.parts):
             seen = [_version(each.audio, source, text_of) or each for each in part]
             if seen != part:
@@ -93,19 +99,19 @@ class PreparedFolder:
         size = self.settings.recordings_per_part
         self.parts += [new[first : first + size] for first in range(0, len(new), size)]
         parts = [[asdict(each) for each in part] for part in self.parts]
-        write_text(path, json.dumps({"parts": parts}, ensure_ascii=False, indent=1) + "\n")
+        write_text(self.root / PLAN, json.dumps({"parts": parts}, ensure_ascii=False, indent=1) + "\n")
 
     def is_done(self, number: int) -> bool:
         """Return whether a part is done."""
         return self._state(number).exists()
 
     def left(self) -> list[tuple[int, int, Recording]]:
-        """Return what is to be done: numbers of the part and in it, and the recording."""
+        """Return what is to be done here: numbers of the part and in it, and the recording."""
         return [
             (number, place, recording)
-            for number, part in enumerate(self.parts)
+            for number in self._own()
             if not self.is_done(number)
-            for place, recording in enumerate(part)
+            for place, recording in enumerate(self.parts[number])
             if not self._note(number, place).exists()
         ]
 
@@ -118,16 +124,22 @@ class PreparedFolder:
         }
         write_text(self._note(number, place), json.dumps(note, ensure_ascii=False))
 
-    def finish(self) -> None:
-        """Write every part whose recordings are all done."""
-        for number, part in enumerate(self.parts):
-            notes = [self._note(number, place) for place in range(len(part))]
-            if not self.is_done(number) and all(note.exists() for note in notes):
-                self._write(number, [json.loads(note.read_text(encoding="utf-8")) for note in notes])
-            if self.is_done(number):
-                shutil.rmtree(self.root / WORK / part_name(number), ignore_errors=True)
-        if not any((self.root / WORK).glob("*")):
+    def finish_part(self, number: int) -> None:
+        """Write a part if its recordings are all done."""
+        notes = [self._note(number, place) for place in range(len(self.parts[number]))]
+        if not self.is_done(number) and all(note.exists() for note in notes):
+            self._write(number, [json.loads(note.read_text(encoding="utf-8")) for note in notes])
+        if self.is_done(number):
+            shutil.rmtree(self.root / WORK / part_name(number), ignore_errors=True)
+
+    def finish(self) -> int:
+        """Write every part here whose recordings are all done; return how many are left to do anywhere."""
+        for number in self._own():
+            self.finish_part(number)
+        left = sum(not self.is_done(number) for number in range(len(self.parts)))
+        if not left:
             shutil.rmtree(self.root / WORK, ignore_errors=True)
+        return left
 
     def totals(self) -> dict[str, Any]:
         """Return the counts of all parts that are done, added up."""
@@ -166,6 +178,11 @@ class PreparedFolder:
             "files": {path.relative_to(self.root).as_posix(): checksum(path) for path in (table, listed)},
         }
         write_text(self._state(number), json.dumps(state, ensure_ascii=False, indent=1) + "\n")
+
+    def _own(self) -> range:
+        """Return the numbers of the parts to do here."""
+        first, step = (self.rank.number, self.rank.of) if self.rank else (0, 1)
+        return range(first, len(self.parts), step)
 
     def _undo(self, number: int) -> None:
         for path in (self._state(number), *self._files(number)):

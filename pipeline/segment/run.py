@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from pipeline.segment.records import Left, Omission, Segment
 from pipeline.segment.settings import SegmentSettings
 from pipeline.segment.texts import Texts, find_texts
 from pipeline.segment.voices import load_speaker_encoder, voices
-from pipeline.storage.claims import claimed
+from pipeline.storage.claims import Rank, claimed, claimed_rank
 from pipeline.storage.paths import resolve_path
 
 CACHE_BYTES = 20_000_000_000  # of recordings from an object store
@@ -45,12 +46,13 @@ def segment_recordings(
     ext: str | None = None,
     device: str = "auto",
     processes: int = 2,
+    rank: Rank | None = None,
     say: Callable[[str], object] = print,
 ) -> dict[str, Any]:
     """Segment every recording below a folder, or go on with it; return the totals of the folder `output`.
 
-    Recordings are decoded ahead in `processes`. Raises UsageError for settings that cannot be, PipelineError
-    for a disk that fails.
+    Recordings are decoded ahead in `processes`. With a `rank`, other runs do the other parts. Raises
+    UsageError for settings that cannot be, PipelineError for a disk that fails.
     """
     folder = resolve_path(recordings)
     if not folder.is_dir():
@@ -60,17 +62,24 @@ def segment_recordings(
     if not index.locators:
         raise UsageError(f"there are no recordings in {folder}")
     root = resolve_path(output)
-    with claimed(root):
-        texts = find_texts(settings.align, index.locators)
-        prepared = PreparedFolder(root, settings)
-        prepared.plan(index.locators, source, texts.checksum)
+    texts = find_texts(settings.align, index.locators)
+    with ExitStack() as held:
+        claim = held.enter_context(claimed_rank(root, rank, say) if rank else claimed(root))
+        prepared = PreparedFolder(root, settings, rank)
+        if claim is None or claim.first:
+            prepared.plan(index.locators, source, texts.checksum)
+        else:
+            prepared.read_plan()
+        if claim is not None:
+            claim.planned()
         left = prepared.left()
         total = sum(map(len, prepared.parts))
         say(f"{root}: {total:,} recordings in {len(prepared.parts):,} parts, {len(left):,} to do")
         if left:
             _Run(prepared, source, texts, device, processes).work(left)
-        prepared.finish()
-        return prepared.totals()
+        if others := prepared.finish():
+            say(f"{rank}: {others:,} parts are left to other processes or a run without --part")
+        return {**prepared.totals(), "parts_left": others}
 
 
 @dataclass
@@ -120,7 +129,7 @@ class _Run:
                     rejected = not outcome.segments
                     progress.advanced(not rejected, rejected, 0.0)
                     if place + 1 == len(self._prepared.parts[number]):
-                        self._prepared.finish()
+                        self._prepared.finish_part(number)
             finally:
                 readers.close()
 
