@@ -32,6 +32,15 @@ ALONE = {**os.environ, "OMP_NUM_THREADS": "1"}  # the browser needs the other co
 CODEC = ("--codec", "data/sample/codec-random")
 CODES = 25
 HOP, RATE = 320, 16_000
+LISTEN = """
+window.heard = [];
+const start = AudioBufferSourceNode.prototype.start;
+AudioBufferSourceNode.prototype.start = function (...when) {
+    if (this.buffer.numberOfChannels === 1) window.heard.push(this.buffer.length / this.buffer.sampleRate);
+    return start.apply(this, when);
+};
+"""
+HEARD_SECONDS = "return window.heard.reduce((sum, seconds) => sum + seconds, 0)"
 TAG = "<script>document.title='owned'<script><img src=x onerror=\"document.title='owned'\">"
 
 pytestmark = pytest.mark.skipif(not chromium_is_here(), reason="needs chromium and chromium-driver")
@@ -101,15 +110,16 @@ def seconds(wav: bytes) -> float:
 def ready(page: Page, words: str) -> Page:
     page.until(lambda: words in page.text("#state"))
     page.tab(1)
+    page.until(lambda: page.can_press("generate"))
     if not page.value("max_codes"):
         page.open("sampling")
     page.until(lambda: page.value("max_codes"))
     return page
 
 
-def speak(page: Page, text: str, codes: int = CODES) -> None:
+def speak(page: Page, text: str, codes: int = CODES, seed: int = 1) -> None:
     page.type("max_codes", str(codes))
-    page.type("seed", "1")
+    page.type("seed", str(seed))
     page.type("text", text)
     page.click("#generate")
 
@@ -146,12 +156,56 @@ def test_ctrl_enter_generates(english: Page) -> None:
     english.wait_status("seed 2")
 
 
-def test_the_page_says_what_the_model_is_and_offers_sentences_of_its_dataset(
+def test_the_page_says_what_the_sample_model_is_and_offers_sentences_of_its_training(
     english: Page, japanese: Page
 ) -> None:
     assert "demonstration" in english.text("#about")
     assert "デモ" in japanese.text("#about")
-    assert "First words" in english.text("body")
+    assert "All circuits are busy now." in english.text("body")
+
+
+def test_an_empty_text_is_one_sentence_and_the_button_is_there_again(english: Page) -> None:
+    ready(english, "✅ Ready")
+    english.type("text", "")
+    english.click("#generate")
+    english.until(lambda: "there is nothing to say: the text is empty" in english.shown_texts())
+    english.until(lambda: english.can_press("generate"))
+    assert english.shown_texts().count("Error") == 1  # the message's own title
+    assert english.value("status") == ""
+
+
+def test_long_speech_is_heard_while_it_is_made_unless_told_not_to(english: Page) -> None:
+    ready(english, "✅ Ready")
+    english.browser.execute_script(LISTEN)
+    english.type("seed", "3")
+    english.type("max_codes", "400")
+    english.type("text", "A sentence that is long enough to be heard in many pieces.")
+    english.press("#generate")
+    english.until(lambda: english.browser.execute_script("return window.heard.length > 1"))
+    assert english.text("#generate") == "⏳ Working…"
+    assert not english.can_press("generate")
+    assert "400 codes" in english.wait_status("first sound after")
+    assert english.browser.execute_script("return window.heard.length") > 2
+    english.until(lambda: english.browser.execute_script(HEARD_SECONDS) == 400 * HOP / RATE)
+    english.until(lambda: english.can_press("generate"))
+    english.click("#aloud input")
+    speak(english, "Not to be heard at once.")
+    english.wait_status(f"{CODES} codes")
+    assert english.browser.execute_script(HEARD_SECONDS) == 400 * HOP / RATE
+    english.click("#aloud input")
+
+
+def test_earlier_takes_stay_to_compare_and_download(japanese: Page) -> None:
+    ready(japanese, "✅ 準備完了")
+    for seed, codes in ((4, 25), (5, 50), (6, 75)):
+        japanese.until(lambda: japanese.can_press("generate"))
+        speak(japanese, f"{codes}コードの文です。", codes, seed)
+        japanese.wait_status(f"シード {seed}")
+    assert "以前の生成結果" in japanese.text("body")
+    japanese.wait_sound("speech", 75 * HOP / RATE)
+    japanese.wait_sound("take_1", 50 * HOP / RATE)
+    japanese.wait_sound("take_2", 25 * HOP / RATE)
+    assert "50コードの文です" in japanese.text("#take_1")
 
 
 def test_stop_ends_a_long_generation_and_keeps_what_was_said(english: Page) -> None:
@@ -243,13 +297,17 @@ def test_texts_and_ids_of_a_dataset_are_shown_as_text(english: Page) -> None:
 
 def test_a_program_gets_no_file_that_it_names_and_no_text_longer_than_the_page_allows(address: str) -> None:
     clip = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
-    usual = ["", None, 0.8, 1.0, 50, 1.1, CODES, "1"]
-    for said, data in (
-        ("passwd", ["Hello.", clip, *usual]),
-        ("at most 4,000", ["x" * 5_000, None, *usual]),
-        ("is not a whole number", ["Hello.", None, *usual[:-1], "9" * 5_000]),
+    sampling = [0.8, 1.0, 50, 1.1, CODES]
+    for said, function, data in (
+        ("passwd", "speak", ["Hello.", None, clip, "", None, *sampling, "1"]),
+        ("at most 4,000", "speak", ["x" * 5_000, None, None, "", None, *sampling, "1"]),
+        ("at most 4,000", "speak", ["Hello.", None, None, "x" * 5_000, None, *sampling, "1"]),
+        ("at most 4,000", "speak_lines", ["x" * 5_000, None, "", None, *sampling, "1"]),
+        ("at most 256,000", "speak_lines", ["x" * 300_000, None, "", None, *sampling, "1"]),
+        ("at most 64", "speak_lines", ["x\n" * 65, None, "", None, *sampling, "1"]),
+        ("is not a whole number", "speak", ["Hello.", None, None, "", None, *sampling, "9" * 5_000]),
     ):
-        events = called(address, "speak", data)
+        events = called(address, function, data)
         assert "process_completed" in events
         assert '"success":false' in events.replace(" ", "")
         assert said in events or said == "passwd"

@@ -11,34 +11,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import gradio as gr
 import numpy as np
 import pytest
 import soundfile
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.runtime import REPOSITORY
-from pipeline.ui import speak_tab, uploads, words
+from pipeline.ui import uploads, words
 from pipeline.ui.examples import USUAL, examples
-from pipeline.ui.pictures import spectrogram
+from pipeline.ui.sampling import read_sampling
 from pipeline.ui.studio import Studio
+from pipeline.ui.takes import Take, add_take
 
 ENGLISH: Any = SimpleNamespace(headers={"accept-language": "en"}, session_hash="me")
-
-
-def test_a_tone_is_a_bright_line_at_its_height() -> None:
-    rate, tone = 16_000, 4_000
-    picture = spectrogram(np.sin(np.arange(rate) * 2 * np.pi * tone / rate).astype(np.float32))
-    assert picture.dtype == np.uint8
-    assert picture.shape[0] == 257
-    brightest = picture[:, picture.shape[1] // 2].sum(-1).argmax()
-    assert abs(brightest - 128) <= 1  # halfway: 4 of 8 kHz
-
-
-@pytest.mark.parametrize("samples", [0, 1, 511, 16_000 * 60])
-def test_any_length_has_a_picture_of_bounded_width(samples: int) -> None:
-    picture = spectrogram(np.zeros(samples, np.float32))
-    assert 1 <= picture.shape[1] <= 901
 
 
 def test_the_sample_model_is_offered_its_training_prompts_and_another_model_usual_sentences() -> None:
@@ -46,7 +31,7 @@ def test_the_sample_model_is_offered_its_training_prompts_and_another_model_usua
     for name in ("sample", str(REPOSITORY / "data/sample/llasa")):
         offered = examples(name, None)
         assert len(offered) == 4
-        assert all(f":{text}\n" in trained for text in offered)
+        assert all(f":{text}\n" in trained and text.count(".") <= 1 for text in offered)
     assert examples("./lora", None) == list(USUAL)
 
 
@@ -119,38 +104,32 @@ def crash(*_: object) -> None:
 @pytest.mark.parametrize("seed", ["9" * 5_000, "-1", "1.5", "９９９９９９９９９９９", "x"])
 def test_a_seed_that_is_none_is_one_sentence(seed: str) -> None:
     with pytest.raises(UsageError, match="is not a whole number") as said:
-        speak_tab._sampling(ENGLISH, 0.8, 1.0, 50, 1.1, 100, seed)
+        read_sampling(ENGLISH, 0.8, 1.0, 50, 1.1, 100, seed)
     assert len(str(said.value)) < 120
 
 
 @pytest.mark.parametrize("value", [None, "many", float("inf"), float("nan"), [1]])
 def test_sampling_that_is_no_number_is_one_sentence(value: Any) -> None:
     with pytest.raises(UsageError, match=r"must be from|are no numbers"):
-        speak_tab._sampling(ENGLISH, value, 1.0, 50, 1.1, 100, "")
+        read_sampling(ENGLISH, value, 1.0, 50, 1.1, 100, "")
     with pytest.raises(UsageError, match=r"must be from|are no numbers"):
-        speak_tab._sampling(ENGLISH, 0.8, 1.0, value, 1.1, 100, "")
+        read_sampling(ENGLISH, 0.8, 1.0, value, 1.1, 100, "")
 
 
 def test_no_visitor_gets_more_codes_than_the_page_offers() -> None:
-    assert speak_tab._sampling(ENGLISH, 0.8, 1.0, 50, 1.1, 65_000, "7").max_codes == 2000
+    assert read_sampling(ENGLISH, 0.8, 1.0, 50, 1.1, 65_000, "7").max_codes == 2000
 
 
-def test_texts_are_bounded_for_whoever_asks_by_whatever_way() -> None:
-    asked: list[object] = []
-    studio = SimpleNamespace(loading=False, begin=lambda _: lambda: False, submit=asked.append)
-    tab = speak_tab.SpeakTab.__new__(speak_tab.SpeakTab)
-    tab.studio, tab.mode = studio, "off"  # type: ignore[assignment]
-    settings = (0.8, 1.0, 50, 1.1, 100, "")
-    for call in (
-        tab.speak(ENGLISH, "x" * 4_001, None, "", None, *settings),
-        tab.speak(ENGLISH, "x", None, "x" * 4_001, None, *settings),
-        tab.speak_lines(ENGLISH, "x" * 4_001, None, "", None, *settings),
-        tab.speak_lines(ENGLISH, "x" * 300_000, None, "", None, *settings),
-        tab.speak_lines(ENGLISH, "x\n" * 65, None, "", None, *settings),
-    ):
-        with pytest.raises(gr.Error, match="at most"):
-            next(call)
-    assert not asked
+def test_a_visit_keeps_its_last_takes_the_newest_first_and_says_which_is_which() -> None:
+    takes: list[Take] = []
+    for number in range(9):
+        takes = add_take(
+            ENGLISH, takes, f"Text {number}. " + "x" * 100, number, 8_000, np.zeros(4_000, np.int16)
+        )
+    assert len(takes) == 6
+    assert [take.label.split(" · ")[:2] for take in takes[:2]] == [["0.5 s", "seed 8"], ["0.5 s", "seed 7"]]
+    assert takes[0].label.endswith("…")
+    assert len(takes[0].label) < 100
 
 
 def test_stopping_is_a_sessions_own_and_forgotten_at_the_next_start() -> None:

@@ -62,6 +62,10 @@ class Page:
             self.browser.execute_script("return document.querySelector(arguments[0])?.innerText", selector)
         )
 
+    def shown_texts(self) -> list[str]:
+        """Every text that a person sees, in the order of the page."""
+        return list(self.browser.execute_script(_SHOWN_TEXTS))
+
     def value(self, name: str) -> str:
         script = "const e = document.querySelector(arguments[0]); return e ? e.value : ''"
         return str(self.browser.execute_script(script, f"#{name} textarea, #{name} input"))
@@ -89,6 +93,11 @@ class Page:
         element = self.until(lambda: next(iter(self._shown(selector)), None))
         self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
+
+    def can_press(self, name: str) -> bool:
+        return bool(
+            self.browser.execute_script(f"return document.querySelector('#{name}')?.disabled === false")
+        )
 
     def _shown(self, selector: str) -> list[Any]:
         found = self.browser.find_elements(By.CSS_SELECTOR, selector)
@@ -121,6 +130,11 @@ class Page:
         self.browser.save_screenshot(str(path))
 
 
+_SHOWN_TEXTS = """
+return [...document.querySelectorAll('body *')]
+    .filter(one => !one.children.length && one.checkVisibility({opacityProperty: true}))
+    .map(one => one.textContent.trim()).filter(Boolean);
+"""
 _SOURCE = """
 const box = document.getElementById(arguments[0]);
 const link = box.querySelector('a[download]'), player = box.querySelector('audio');

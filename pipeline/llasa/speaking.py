@@ -134,7 +134,10 @@ class Speaker:
         mode: str = "auto",
         progress: Progress | None = None,
     ) -> Iterator[Speech]:
-        """Speak one text in pieces, each heard while the next is generated; joined, they are the speech."""
+        """Speak one text in pieces, each heard while the next is generated; joined, they are the speech.
+
+        Whether it ended by itself is known in the last piece.
+        """
         script = self._script(text, sampling or Sampling(), mode)
         stream = StreamDecoder(self.codec, None if voice is None else voice.codes)
         timings = Timings()
@@ -147,17 +150,21 @@ class Speaker:
         for turn, sentence in enumerate(script.sentences):
             with timings.adding_to("tokenising"):
                 request = self._request(script, turn, voice)
+            watch = None if progress is None else _stopping(script, progress)
             script.said.append(Voice(sentence, np.empty(0, np.uint16)))
-            watch = None if progress is None else _counted(progress, turn, len(script.codes))
             coming = self.generator.stream(request, watch)
             while True:
                 with timings.adding_to("generating"):
                     codes = next(coming, None)
                 if codes is None:
                     break
-                script.said[-1] = script.said[-1].then(Voice("", codes))
+                with timings.adding_to("extracting"):
+                    script.said[-1] = script.said[-1].then(Voice("", codes))
                 yield piece(codes)
+            room = self.generator.max_tokens - len(request.prompt)
+            script.ended &= len(script.said[-1].codes) < min(request.sampling.max_codes, room)
             if progress is not None and not progress(turn + 1, len(script.codes)):
+                script.ended &= turn + 1 == len(script.sentences)
                 break
         yield piece(np.empty(0, np.uint16), final=True)
 
@@ -233,6 +240,18 @@ class Speaker:
 
 def _codes_in(scripts: Sequence[_Script]) -> int:
     return sum(len(script.codes) for script in scripts)
+
+
+def _stopping(script: _Script, progress: Progress) -> Watch:
+    """Watch the next sentence of a script, which has not ended by itself if it is stopped."""
+    counted = _counted(progress, len(script.said), len(script.codes))
+
+    def watch(codes: int) -> bool:
+        goes_on = counted(codes)
+        script.ended &= goes_on
+        return goes_on
+
+    return watch
 
 
 def _counted(progress: Progress, done: int, before: int) -> Watch:

@@ -13,7 +13,8 @@ import torch
 from pipeline.errors import UsageError
 from pipeline.llasa.speaking import Speaker
 from pipeline.ui import words
-from pipeline.ui.callbacks import MODEL, listed, players, show_user_errors, sound
+from pipeline.ui.callbacks import listed, players, show_user_errors, sound
+from pipeline.ui.generating import connect
 from pipeline.ui.studio import Studio
 from pipeline.ui.uploads import read_upload
 
@@ -26,19 +27,15 @@ class CodecTab:
     def __init__(self, studio: Studio, i18n: Any) -> None:
         self.studio = studio
         clip = gr.Audio(label=i18n("clip"), type="filepath", elem_id="clip")
-        button = gr.Button(i18n("round_trip"), variant="primary", elem_id="round_trip")
+        self.button = gr.Button(
+            i18n("round_trip"), variant="primary", interactive=False, elem_id="round_trip"
+        )
         status = gr.Textbox(label=i18n("status"), interactive=False, elem_id="codec_status")
         before, after = players(i18n, "original", "decoded")
         codes = gr.Textbox(
             label=i18n("codes"), interactive=False, lines=3, max_lines=6, elem_id="codec_codes"
         )
-        button.click(
-            self.round_trip,
-            clip,
-            [status, before, after, codes],
-            concurrency_id=MODEL,
-            concurrency_limit=1,
-        )
+        connect(self.button, "round_trip", self.round_trip, clip, status, before, after, codes)
 
     @show_user_errors
     def round_trip(self, clip: str | None, request: gr.Request) -> tuple[Any, ...]:

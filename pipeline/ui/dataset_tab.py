@@ -66,7 +66,7 @@ class DatasetTab:
             concurrency_id=MODEL,
             concurrency_limit=1,
         )
-        use.click(self.use_voice, chosen, [speak_tab.row_voice, speak_tab.row_label], queue=False)
+        use.click(self.use_voice, chosen, [speak_tab.voice.row_voice, speak_tab.voice.row_label], queue=False)
 
     @show_user_errors
     def search(self, query: str | None, request: gr.Request) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.dataset.reader import Dataset
 from pipeline.llasa.loading import SAMPLES
+from pipeline.llasa.sentences import split
 from pipeline.runtime import REPOSITORY
 
 OFFERED = 4
@@ -27,12 +28,16 @@ def is_sample(model: str) -> bool:
 
 
 def examples(model: str, dataset: Path | None) -> list[str]:
-    """Return sentences of the dataset, else of the sample model's training, else usual ones."""
+    """Return sentences of the sample model's training, or for another model of the dataset, or usual ones.
+
+    A text of several sentences is spoken in parts, none of which was trained alone: it is not offered.
+    """
     texts: Iterator[str] = iter(())
-    if dataset is not None:
-        texts = (text for table in Dataset(dataset).tables(["text"]) for text in table["text"].to_pylist())
-    elif is_sample(model) and (REPOSITORY / SAMPLE_TEXTS).is_file():
+    if is_sample(model) and (REPOSITORY / SAMPLE_TEXTS).is_file():
         lines = (REPOSITORY / SAMPLE_TEXTS).read_text(encoding="utf-8").splitlines()
         texts = (line.partition(":")[2].strip() for line in lines)
-    found = list(islice((text for text in texts if 0 < len(text) <= LONGEST), OFFERED))
+    elif dataset is not None:
+        texts = (text for table in Dataset(dataset).tables(["text"]) for text in table["text"].to_pylist())
+    single = (text for text in texts if len(text) <= LONGEST and len(split(text)) == 1)
+    found = list(islice(single, OFFERED))
     return found or list(USUAL)

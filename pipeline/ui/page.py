@@ -22,12 +22,11 @@ LOOK_AGAIN = 0.5  # seconds between looks at whether the model is loaded
 CSS = """
 .gradio-container {max-width: 1200px !important; margin: auto; width: 100%}
 .gradio-container main {width: 100%}
+#spectrogram :has(img) {width: 100%}
+#spectrogram img {width: 100% !important; height: 100% !important; object-fit: fill}
 @media (max-width: 700px) {.columns {flex-direction: column !important}}
 """
-CTRL_ENTER = """() => document.addEventListener('keydown', event => {
-    if (event.key === 'Enter' && (event.ctrlKey || event.metaKey))
-        document.querySelector(event.target.closest('#batch') ? '#generate_lines' : '#generate').click();
-})"""
+SCRIPT = Path(__file__).with_name("page.js")
 
 
 @dataclass(frozen=True)
@@ -47,21 +46,34 @@ def build(studio: Studio, *, dataset: Path | None, mode: str) -> Page:
         with gr.Tab(i18n("speak"), id="speak"):
             speak_tab = SpeakTab(studio, i18n, mode, examples(studio.model, dataset))
         with gr.Tab(i18n("codec"), id="codec"):
-            CodecTab(studio, i18n)
+            codec_tab = CodecTab(studio, i18n)
         with gr.Tab(i18n("dataset"), id="dataset"):
             if dataset is None:
                 gr.Markdown(i18n("no_dataset"))
             else:
                 tab = DatasetTab(studio, i18n, dataset, speak_tab)
                 page.load(tab.search, tab.query, [tab.table, tab.found, tab.rejected], queue=False)
-        page.load(None, None, None, js=CTRL_ENTER)
+        page.load(None, None, None, js=SCRIPT.read_text(encoding="utf-8"))
         timer = gr.Timer(LOOK_AGAIN)
 
-        def look(request: gr.Request) -> tuple[str, Any]:
-            return _state(studio, request), gr.Timer(active=studio.loading)
+        buttons = {
+            "generate": speak_tab.generate,
+            "generate_lines": speak_tab.lines.generate,
+            "round_trip": codec_tab.button,
+        }
 
-        page.load(look, None, [state, timer], queue=False, show_progress="hidden")
-        timer.tick(look, None, [state, timer], queue=False, show_progress="hidden")
+        def look(request: gr.Request) -> tuple[Any, ...]:
+            """Show on the page, and on the buttons that need the model, how far loading is."""
+            state, loading = _state(studio, request), studio.loading
+            shown = [
+                gr.Button(words.label(request, "loading" if loading else key), interactive=not loading)
+                for key in buttons
+            ]
+            return state, gr.Timer(active=loading), *shown
+
+        looked = [state, timer, *buttons.values()]
+        page.load(look, None, looked, queue=False, show_progress="hidden")
+        timer.tick(look, None, looked, queue=False, show_progress="hidden")
     return Page(page, i18n)
 
 
@@ -88,7 +100,7 @@ def serve(page: Page, *, host: str, port: int | None, share: bool, wait: bool = 
 
 def _state(studio: Studio, request: gr.Request) -> str:
     if studio.loading:
-        return words.translate(request, "loading")
+        return words.translate(request, "loading", seconds=studio.seconds)
     if studio.error is not None:
         return words.translate(request, "failed", error=escape(studio.error))
     return words.translate(request, "ready", model=escape(studio.model), seconds=studio.seconds)

@@ -27,7 +27,8 @@ class Studio:
 
     def __init__(self, open_speaker: Callable[[], Speaker], model: str) -> None:
         self.model = model
-        self.seconds = 0.0
+        self._began = time.perf_counter()
+        self._took: float | None = None
         self.error: str | None = None
         self._speaker: Speaker | None = None
         self._loaded = threading.Event()
@@ -40,6 +41,11 @@ class Studio:
     def loading(self) -> bool:
         """Whether there is neither a speaker nor an error yet."""
         return not self._loaded.is_set()
+
+    @property
+    def seconds(self) -> float:
+        """How long loading has taken."""
+        return time.perf_counter() - self._began if self._took is None else self._took
 
     def submit(self, work: Callable[[Speaker], Result]) -> Future[Result]:
         """Do `work` with the speaker, in its thread, after all that was submitted before.
@@ -71,7 +77,6 @@ class Studio:
                 future.set_exception(error)
 
     def _load(self) -> None:
-        started = time.perf_counter()
         try:
             self._speaker = self._open()
         except PipelineError as error:
@@ -79,5 +84,5 @@ class Studio:
         except Exception:
             self.error = "an unexpected error; its traceback is in the terminal"
             traceback.print_exc()
-        self.seconds = time.perf_counter() - started
+        self._took = time.perf_counter() - self._began
         self._loaded.set()

@@ -17,6 +17,10 @@ LABELS = {  # key: English, Japanese
     "normalised": ("As the model reads it", "正規化後のテキスト"),
     "samples": ("Sample sentences", "サンプル文"),
     "generate": ("Generate", "生成"),
+    "loading": ("⏳ Loading the model…", "⏳ モデルを読み込み中…"),
+    "busy": ("⏳ Working…", "⏳ 処理中…"),
+    "aloud": ("Play while it is made", "生成しながら再生する"),
+    "takes": ("Earlier takes", "以前の生成結果"),
     "about_sample": (
         "The small sample model: a demonstration that says the telephone prompts it was trained on, in "
         "English, and little else.",
@@ -31,8 +35,8 @@ LABELS = {  # key: English, Japanese
     "status": ("Status", "状態"),
     "speech": ("Speech", "生成された音声"),
     "spectrogram": (
-        "Spectrogram (0 to Nyquist, −80 to 0 dB)",
-        "スペクトログラム（0〜ナイキスト周波数、−80〜0 dB）",
+        "Spectrogram (low notes at the bottom, loud is bright)",
+        "スペクトログラム（下が低音、明るいほど大きい音）",
     ),
     "codes": ("Codes", "音声コード"),
     "sampling": ("Sampling", "サンプリング設定"),
@@ -68,7 +72,7 @@ LABELS = {  # key: English, Japanese
 }
 
 SENTENCES = {
-    "loading": ("⏳ Loading the model… The page is ready once it says so.", "⏳ モデルを読み込んでいます…"),
+    "loading": ("⏳ Loading the model… {seconds:.0f} s", "⏳ モデルを読み込み中… {seconds:.0f}秒"),
     "ready": (
         "✅ Ready: {model}, loaded in {seconds:.1f} s",
         "✅ 準備完了：{model}（読み込み {seconds:.1f}秒）",
@@ -76,6 +80,8 @@ SENTENCES = {
     "failed": ("❌ The model could not be loaded: {error}", "❌ モデルを読み込めませんでした：{error}"),
     "done": ("✅ Done! ⏱️ {total:.2f} s", "✅ 生成完了！ ⏱️ {total:.2f}秒"),
     "stopped": ("⏹️ Stopped. ⏱️ {total:.2f} s", "⏹️ 停止しました ⏱️ {total:.2f}秒"),
+    "first_sound": (" · first sound after {seconds:.2f} s", "・最初の音まで {seconds:.2f}秒"),
+    "take": ("{seconds:.1f} s · seed {seed} · {text}", "{seconds:.1f}秒・シード {seed}・{text}"),
     "figures": (
         "{codes:,} codes · {rate:.0f} codes/s · {factor:.2f}× real time · tokenising {tokenising:.3f} s"
         " · generating {generating:.2f} s · extracting {extracting:.3f} s · decoding {decoding:.2f} s"
@@ -133,6 +139,11 @@ def is_japanese(request: Any) -> bool:
 def translate(request: Any, key: str, **values: Any) -> str:
     """Return a sentence in the language of a request."""
     return SENTENCES[key][is_japanese(request)].format(**values)
+
+
+def label(request: Any, key: str) -> str:
+    """Return a label in the language of a request, for a component that changes after it was built."""
+    return LABELS[key][is_japanese(request)]
 
 
 def columns(request: Any, key: str) -> list[str]:

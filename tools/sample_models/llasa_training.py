@@ -4,10 +4,10 @@ Knows the model's size, optimisers and schedule. Does not know where samples com
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -92,15 +92,15 @@ def loss_of(model: LlamaForCausalLM, ids: Tensor, labels: Tensor, dropout: float
 
 
 def train(
-    model: LlamaForCausalLM, samples: list[Sample], run: LlasaRun, folder: Path, device: str
+    model: LlamaForCausalLM, passing: Callable[[], list[Sample]], run: LlasaRun, state: Path, device: str
 ) -> LlamaForCausalLM:
-    """Train, or go on from `folder`/llasa.pt."""
+    """Train, or go on from the file `state`; `passing` gives the samples of each pass."""
     torch.manual_seed(run.seed)
     generator = torch.Generator().manual_seed(run.seed)
     model.to(device).train()
     chosen = optimisers(model, run)
     rates = [group["lr"] for optimiser in chosen for group in optimiser.param_groups]
-    state, step = folder / "llasa.pt", 0
+    step = 0
     if state.exists():
         saved = torch.load(state, map_location=device)
         model.load_state_dict(saved["model"])
@@ -108,10 +108,9 @@ def train(
             optimiser.load_state_dict(kept)
         step = saved["step"]
         generator.manual_seed(run.seed + step)
-    samples = [sample for sample in samples if np.sum(sample.labels != IGNORED) <= run.longest]
     began, first, waiting = time.perf_counter(), step, []
     while step < run.steps:
-        waiting = waiting or batches(samples, run.tokens, generator)
+        waiting = waiting or batches(passing(), run.tokens, generator)
         ids, labels = pad(waiting.pop())
         groups = [group for optimiser in chosen for group in optimiser.param_groups]
         for group, rate in zip(groups, rates, strict=True):

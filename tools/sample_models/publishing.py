@@ -74,6 +74,14 @@ def save_llasa(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, fold
     _finish(folder, LLASA_CARD)
 
 
+def load_llasa(folder: Path) -> LlamaForCausalLM:
+    """The stored model in float32, as it was before it was sharpened: to train it further."""
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        model.model.norm.weight.div_(SHARPNESS)
+    return model
+
+
 def save_held_out(held_out: list[Prompt], folder: Path) -> None:
     """The clips as FLAC (lossless, 16 bit) and their texts as `id:text` lines."""
     folder.mkdir(parents=True, exist_ok=True)

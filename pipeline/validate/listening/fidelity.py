@@ -6,16 +6,16 @@ Both waveforms are float32 (samples,) at one rate. Smaller distances are better.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from pipeline.audio.spectrogram import log_mel
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_LAG = 0.04  # seconds: a codec's delay; more would be another clip
-MELS = 80
 FLOOR = -60.0  # dB below the loudest mel value of the source: what is lower is not heard beside it
 RESOLUTIONS = ((512, 128), (1024, 256), (2048, 512))  # window and hop, samples: Yamamoto et al. 2020
 MATCHED = 0.5  # correlation of mel movements from which audio is of its source; of another clip it is about 0
@@ -66,23 +66,6 @@ def align(source: np.ndarray, decoded: np.ndarray, rate: int) -> tuple[np.ndarra
     late, early = decoded[max(lag, 0) :], source[max(-lag, 0) :]
     length = min(len(late), len(early))
     return np.ascontiguousarray(early[:length]), np.ascontiguousarray(late[:length]), lag
-
-
-def log_mel(waveform: Tensor, rate: int) -> Tensor:
-    """Return the mel spectrum in dB, (80, frames), 25 ms windows every 10 ms."""
-    mel: Tensor = _mel_transform(rate)(waveform)
-    return 10 * mel.clamp(min=1e-10).log10()
-
-
-@lru_cache(maxsize=4)
-def _mel_transform(rate: int):  # type: ignore[no-untyped-def]
-    import torchaudio
-
-    window = round(0.025 * rate)
-    size = 1 << (window - 1).bit_length()
-    return torchaudio.transforms.MelSpectrogram(
-        rate, n_fft=size, win_length=window, hop_length=round(0.01 * rate), n_mels=MELS, pad_mode="constant"
-    )
 
 
 def multi_resolution_stft(source: Tensor, decoded: Tensor) -> float:

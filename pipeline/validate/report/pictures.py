@@ -14,18 +14,9 @@ from html import escape
 
 import numpy as np
 
-from pipeline.validate.listening.fidelity import log_mel
+from pipeline.audio.spectrogram import PALETTE, picture
 
 WIDTH, HEIGHT, FOOT = 640, 150, 22  # of a histogram's own coordinates
-SPECTROGRAM_RANGE = 70.0  # dB shown
-ANCHORS = (  # a dark to bright scale that also reads in grey
-    (0, 0, 8),
-    (58, 16, 106),
-    (154, 44, 104),
-    (229, 92, 48),
-    (250, 176, 36),
-    (252, 254, 190),
-)
 
 
 def histogram(
@@ -62,23 +53,15 @@ def histogram(
 
 def spectrogram(waveform: np.ndarray, rate: int) -> str:
     """Draw a log-mel spectrogram, (samples,) float32, as a PNG data address; low bands at the bottom."""
-    import torch
-
-    levels = log_mel(torch.from_numpy(waveform), rate).numpy()[::-1]
-    shown = np.clip((levels - levels.max()) / SPECTROGRAM_RANGE + 1, 0, 1)
-    return "data:image/png;base64," + base64.b64encode(png((shown * 255).astype(np.uint8))).decode()
+    return "data:image/png;base64," + base64.b64encode(png(picture(waveform, rate))).decode()
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """Encode uint8 values (rows, columns) as an indexed PNG on this module's colour scale.
+    """Encode uint8 values (rows, columns) as an indexed PNG in the spectrogram's colours.
 
     Format: https://www.w3.org/TR/png/
     """
     rows, columns = pixels.shape
-    scale = np.linspace(0, len(ANCHORS) - 1, 256)
-    palette = np.stack(
-        [np.interp(scale, range(len(ANCHORS)), band) for band in zip(*ANCHORS, strict=True)], 1
-    )
     lines = np.concatenate(
         [np.zeros((rows, 1), np.uint8), pixels], axis=1
     )  # each line begins with its filter
@@ -86,7 +69,7 @@ def png(pixels: np.ndarray) -> bytes:
         [
             b"\x89PNG\r\n\x1a\n",
             _chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
-            _chunk(b"PLTE", palette.round().astype(np.uint8).tobytes()),
+            _chunk(b"PLTE", PALETTE.tobytes()),
             _chunk(b"IDAT", zlib.compress(lines.tobytes(), 9)),
             _chunk(b"IEND", b""),
         ]
