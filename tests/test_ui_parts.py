@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import string
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import crashing_decoder
 import numpy as np
 import pytest
 import soundfile
@@ -92,13 +91,9 @@ def test_an_upload_is_read_in_another_process_and_one_that_crashes_it_is_one_sen
     assert len(uploads.read_upload(clip, 16_000, 2.0)) == 16_000
     with pytest.raises(UsageError, match=r"the recording clip.wav cannot be used: it lasts 1.00 s"):
         uploads.read_upload(clip, 16_000, 0.5)
-    monkeypatch.setattr(uploads, "_read", crash)
+    monkeypatch.setattr(uploads, "_read", crashing_decoder.crash)
     with pytest.raises(UsageError, match=r"the recording clip.wav cannot be used: it crashes its decoder"):
         uploads.read_upload(clip, 16_000, 2.0)
-
-
-def crash(*_: object) -> None:
-    os.kill(os.getpid(), signal.SIGSEGV)
 
 
 @pytest.mark.parametrize("seed", ["9" * 5_000, "-1", "1.5", "９９９９９９９９９９９", "x"])

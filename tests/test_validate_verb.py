@@ -85,6 +85,10 @@ def test_the_report_is_one_file_with_players_and_a_second_run_measures_nothing_a
     assert page.count("data:image/png;base64,") == 6
     assert not re.search(r'(src|href)="(?!data:)', page)
     assert "http" not in page.replace("http://www.w3.org", "")
+    assert "STOI: how intelligible the decoded clip is" in page
+    assert re.search(r"<summary>\d+ rules that no row breaks</summary>", page)
+    assert "Rows that break it" not in page
+    assert not re.search(r">-?\d+e-\d+<", page)
     metrics = json.loads((made / "report" / "metrics.json").read_text())
     assert metrics["round_trip"]["stoi"]["number"] == 3
 

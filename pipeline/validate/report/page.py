@@ -66,6 +66,7 @@ def page(
         clips=clips,
         suspects=suspects,
         listed=LISTED,
+        listening=wording.LISTENING,
         published=wording.PUBLISHED,
         published_note=wording.PUBLISHED_NOTE,
         integrity=_integrity(metrics["integrity"]),
@@ -92,6 +93,7 @@ def _template() -> jinja2.Template:
         "percent_label": lambda place: f"{10 * place} %",
         "seconds_label": lambda name: f"from {name.removeprefix('from_')} s",
         "estimate_row": _estimate_row,
+        "figure": _figure,
         "suspect_reason": lambda name, suspect: wording.reason(suspect, name),
     }
     return environment.get_template("page.html.jinja")
@@ -99,21 +101,31 @@ def _template() -> jinja2.Template:
 
 def _estimate_row(
     item: tuple[str, Mapping[str, Any]], published: Mapping[str, float] | None = None
-) -> list[str]:
+) -> list[str | Markup]:
     name, found = item
-    number = wording.number
-    row = [wording.FIGURES.get(name, name.replace("_", " ")), number(found["value"])]
-    row += [f"{number(found['low'])} to {number(found['high'])}", str(found["number"])]
+    row = [wording.FIGURES.get(name, name.replace("_", " ")), _figure(found), str(found["number"])]
     if published is not None:
-        row.append(number(published[name]) if name in published else "")
+        row.append(wording.number(published[name]) if name in published else "")
     return row
 
 
+def _figure(found: Mapping[str, Any] | Check) -> Markup:
+    """Return a figure and, where it is an estimate, the interval that holds the truth in 95 of 100 cases."""
+    value, low, high = (
+        (found.value, found.low, found.high)
+        if isinstance(found, Check)
+        else (found["value"], found["low"], found["high"])
+    )
+    interval = "" if low is None else f" <small>{wording.number(low)} to {wording.number(high)}</small>"
+    return Markup(wording.number(value) + interval)
+
+
 def _integrity(integrity: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return how many rows break each rule."""
+    """Return how many rows break each rule, the broken ones first."""
     counts = {**integrity["rows"], **{f"duplicate_{k}": v for k, v in integrity["duplicates"].items()}}
     counts |= {name: integrity[name] for name in wording.TOTALS}
-    return [(wording.REASONS.get(name, name), f"{number:,}") for name, number in counts.items()]
+    worst_first = sorted(counts.items(), key=lambda item: -item[1])
+    return [(wording.REASONS.get(name, name), f"{number:,}") for name, number in worst_first]
 
 
 def _histograms(statistics: Mapping[str, Any]) -> list[Markup]:

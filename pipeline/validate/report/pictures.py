@@ -45,7 +45,8 @@ def histogram(
         for place, at in ((0, "start"), (len(values) // 2, "middle"), (len(values), "end"))
     ]
     return (
-        f"<figure><figcaption>{escape(title)} <small>({escape(unit)})</small></figcaption>"
+        f"<figure><figcaption>{escape(title)} "
+        f"<small>({escape(unit)}; the highest bar: {top:,.0f} rows)</small></figcaption>"
         f'<svg class="histogram" viewBox="0 0 {WIDTH} {HEIGHT + FOOT}" role="img" '
         f'aria-label="{escape(title)}">{"".join(bars)}{"".join(lines)}{"".join(ticks)}</svg></figure>'
     )

@@ -17,7 +17,7 @@ REASONS = {
     "code_outside_codebook": "codes that the codebook lacks",
     "token_ids_as_codes": "token ids of the language model instead of codes",
     "wrong_code_count": "another number of codes than the audio gives",
-    "one_code_short": "of these: the last code is missing",
+    "one_code_short": "the last code is missing, and no other",
     "not_in_plan": "not in the plan",
     "text_differs_from_plan": "another text than the plan",
     "audio_differs_from_plan": "another recording than the plan",
@@ -83,6 +83,11 @@ FIGURES = {
     "bandwidth": "Bandwidth, Hz",
     "rows_narrow": "Rows in telephone band",
 }
+LISTENING = (
+    "Each clip as it was recorded, and decoded from its codes: a model can only learn what is in the second. "
+    "STOI: how intelligible the decoded clip is, up to 1. PESQ: how like its source, 1 to 4.6. MOS: how "
+    "natural it sounds, 1 to 5. Spectrograms show low notes at the bottom and loud ones bright."
+)
 PUBLISHED = {  # of XCodec2: https://arxiv.org/abs/2502.04128
     "stoi": 0.92,
     "pesq_wb": 2.43,
@@ -94,10 +99,13 @@ PUBLISHED_NOTE = "* As its authors measured it, on LibriSpeech test-clean and wi
 
 
 def number(value: float | None) -> str:
-    """Format a figure in four digits at most; a dash if there is none."""
+    """Format a figure in three digits, never as a power of ten; a dash if there is none."""
     if value is None:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    short = f"{value:.3g}"
+    return short if "e" not in short else f"{value:.5f}".rstrip("0").rstrip(".")
 
 
 def reason(suspect: Mapping[str, Any], name: str) -> str:
