@@ -11,7 +11,7 @@ RUN = .venv/bin/python
 INSTALL = $(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help dataset plan status validate export push speak ui bench gpu-check parity sample-models test lint types tests faults soak env
+.PHONY: help dataset plan status validate export push speak ui bench gpu-check parity sample-models test lint types tests faults soak screenshots env
 
 help:  ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' Makefile
@@ -69,6 +69,9 @@ faults: .venv/all  ## every fault of the disk and every kill, at every call of s
 
 soak: .venv/all  ## runs, killed and run again for an hour, leave nothing behind: [SECONDS=3600]
 	PYTHONPATH=.:tests $(RUN) -m faults.soak --seconds $(SECONDS) $(ARGS)
+
+screenshots: .venv/all build/models/tiny.en.pt  ## the README's pictures again, in docs/images/
+	PYTHONPATH=.:tests $(RUN) -m screenshots docs/images
 
 env: .venv/all  ## the whole environment, extras and tools included
 

@@ -22,9 +22,12 @@ import soundfile
 pytest.importorskip("gradio")
 pytest.importorskip("selenium")
 
+import screenshots
+from PIL import Image
 from selenium.webdriver.common.keys import Keys
 from ui_helpers import Page, chromium_is_here, free_port, open_browser
 
+from pipeline.__main__ import main
 from pipeline.cli import ui
 
 ROOT = Path(__file__).parents[1]
@@ -271,6 +274,21 @@ def test_many_lines_are_spoken_at_once(english: Page) -> None:
     english.click("#generate_lines")
     english.wait_status(f"{2 * CODES} codes")
     english.until(lambda: "The second line." in english.text("#results"))
+
+
+def test_the_pictures_of_the_readme_show_what_was_done_on_each_tab(
+    address: str, dataset: Path, tmp_path: Path
+) -> None:
+    report = ["--sample", "0", "--exact", "0", "--report", str(tmp_path)]
+    assert main(["validate", str(dataset), *report]) in (0, 4)
+    screenshots.of_report(tmp_path / "index.html", tmp_path)
+    screenshots.of_page(address, "one", dataset.parent / "two.wav", tmp_path)
+    taken = {path.stem: Image.open(path) for path in tmp_path.glob("*.png")}
+    assert set(taken) == {path.stem for path in (ROOT / "docs" / "images").glob("*.png")}
+    for name, picture in taken.items():
+        assert picture.width == (390 if "phone" in name else 1100)
+        assert 400 < picture.height <= 1500
+        assert len(picture.getcolors()) > 20  # no empty page
 
 
 def test_two_users_at_once_are_both_served(english: Page, japanese: Page) -> None:
