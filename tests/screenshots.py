@@ -22,7 +22,7 @@ TALLEST = 1500  # pixels; what is below is cut off
 REPORT_HEIGHT = 1250  # pixels: verdict, checks and the first clip
 COLOURS = 200
 MOST_BYTES = 150_000
-SENTENCE, EARLIER = "All circuits are busy now.", "Please enter a new extension, followed by pound."
+SENTENCE, EARLIER = "The conference is now locked.", "You are no longer muted."
 
 
 def of_page(address: str, row: str, clip: Path, folder: Path) -> None:
@@ -92,7 +92,7 @@ def save(page: Page, path: Path) -> None:
     """Save what is shown, as far as the page goes, in few colours. Raises ValueError if it is too large."""
     page.browser.execute_script("document.activeElement.blur(); window.scrollTo(0, 0)")
     bottom = page.browser.execute_script(
-        "return Math.max(...[...document.querySelectorAll('main, section, article')]"
+        "return Math.max(...[...document.querySelectorAll('.block, .form, section, article')]"
         ".map(one => one.getBoundingClientRect().bottom))"
     )
     shot = Image.open(io.BytesIO(page.browser.get_screenshot_as_png())).convert("RGB")

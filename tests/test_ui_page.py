@@ -164,7 +164,7 @@ def test_the_page_says_what_the_sample_model_is_and_offers_sentences_of_its_trai
 ) -> None:
     assert "demonstration" in english.text("#about")
     assert "デモ" in japanese.text("#about")
-    assert "All circuits are busy now." in english.text("body")
+    assert "The conference is now locked." in english.text("body")
 
 
 def test_an_empty_text_is_one_sentence_and_the_button_is_there_again(english: Page) -> None:

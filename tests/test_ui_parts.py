@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import crashing_decoder
 import numpy as np
 import pytest
 import soundfile
+from validate_helpers import make_dataset, sound_rows
 
 from pipeline.errors import PipelineError, UsageError
 from pipeline.runtime import REPOSITORY
@@ -25,12 +27,16 @@ from pipeline.ui.takes import Take, add_take
 ENGLISH: Any = SimpleNamespace(headers={"accept-language": "en"}, session_hash="me")
 
 
-def test_the_sample_model_is_offered_its_training_prompts_and_another_model_usual_sentences() -> None:
-    trained = (REPOSITORY / "data/sample/transcripts.txt").read_text(encoding="utf-8")
+def test_each_model_is_offered_single_sentences_that_it_can_say(tmp_path: Path) -> None:
+    heard = json.loads((REPOSITORY / "data/sample/scores.json").read_text(encoding="utf-8"))
+    dataset = make_dataset(tmp_path / "out", sound_rows(10)).root
     for name in ("sample", str(REPOSITORY / "data/sample/llasa")):
-        offered = examples(name, None)
+        offered = examples(name, dataset)
         assert len(offered) == 4
-        assert all(f":{text}\n" in trained and text.count(".") <= 1 for text in offered)
+        said = {one["text"]: one["heard"] for one in heard["llasa, trained texts"]["transcripts"]}
+        assert all(said[text] == text for text in offered)
+    texts = [row["text"] for row in sound_rows(10)]
+    assert set(examples("./lora", dataset)) <= set(texts)
     assert examples("./lora", None) == list(USUAL)
 
 

@@ -34,6 +34,7 @@ def open_browser(language: str, width: int = 1280, height: int = 1400) -> webdri
         "--no-sandbox",
         "--disable-dev-shm-usage",
         "--disable-gpu",
+        "--hide-scrollbars",
         f"--lang={language}",
         f"--accept-lang={language}",
         f"--window-size={width},{height}",

@@ -37,8 +37,8 @@ def picture(waveform: np.ndarray, rate: int, width: int | None = None) -> np.nda
     levels = log_mel(torch.from_numpy(waveform), rate).numpy()[::-1]
     shared = -(-levels.shape[1] // (width or levels.shape[1]))
     levels = np.maximum.reduceat(levels, np.arange(0, levels.shape[1], shared), axis=1)
-    shown = np.clip((levels - levels.max()) / SHOWN + 1, 0, 1)
-    return (shown * 255).astype(np.uint8)
+    shown: np.ndarray = np.clip((levels - levels.max()) / SHOWN + 1, 0, 1) * 255
+    return shown.astype(np.uint8)
 
 
 @lru_cache(maxsize=4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,7 +14,7 @@ from pipeline.runtime import REPOSITORY
 
 OFFERED = 4
 LONGEST = 120  # characters
-SAMPLE_TEXTS = "data/sample/transcripts.txt"  # `id:text` lines
+SAMPLE_SCORES = "data/sample/scores.json"  # what was heard of the texts that the sample model was asked for
 USUAL = (
     "こんにちは。今日はとても良い天気ですね。",
     "吾輩は猫である。名前はまだ無い。",
@@ -28,14 +29,15 @@ def is_sample(model: str) -> bool:
 
 
 def examples(model: str, dataset: Path | None) -> list[str]:
-    """Return sentences of the sample model's training, or for another model of the dataset, or usual ones.
+    """Return sentences that the sample model says well, or for another model of the dataset, or usual ones.
 
     A text of several sentences is spoken in parts, none of which was trained alone: it is not offered.
     """
     texts: Iterator[str] = iter(())
-    if is_sample(model) and (REPOSITORY / SAMPLE_TEXTS).is_file():
-        lines = (REPOSITORY / SAMPLE_TEXTS).read_text(encoding="utf-8").splitlines()
-        texts = (line.partition(":")[2].strip() for line in lines)
+    if is_sample(model) and (REPOSITORY / SAMPLE_SCORES).is_file():
+        scores = json.loads((REPOSITORY / SAMPLE_SCORES).read_text(encoding="utf-8"))
+        spoken = scores["llasa, trained texts"]["transcripts"]
+        texts = (one["text"] for one in spoken if one["text"] == one["heard"])
     elif dataset is not None:
         texts = (text for table in Dataset(dataset).tables(["text"]) for text in table["text"].to_pylist())
     single = (text for text in texts if len(text) <= LONGEST and len(split(text)) == 1)

@@ -29,7 +29,7 @@ class Takes:
     def __init__(self, i18n: Any) -> None:
         self.state = gr.State([])
 
-        @gr.render(inputs=self.state, show_progress="hidden", queue=False)
+        @gr.render(inputs=self.state, show_progress="hidden", queue=False)  # type: ignore[untyped-decorator]
         def show(takes: list[Take]) -> None:
             if len(takes) > 1:
                 gr.Markdown(i18n("takes"), elem_id="takes_label")
