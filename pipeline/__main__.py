@@ -12,6 +12,7 @@ from typing import TextIO
 
 from pipeline.cli.output import as_typed, program_name
 from pipeline.errors import PipelineError, refusal
+from pipeline.storage.scratch import remove_ownerless
 
 VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(parser) and run(arguments)
     "segment": "long recordings without transcripts to a manifest of utterances, for create",
@@ -59,6 +60,7 @@ def run_command(command: Callable[[], int]) -> int:
     """Run `command` and turn every error that a user can cause into one line and an exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
     warnings.showwarning = _note
+    remove_ownerless()
     try:
         return command()
     except PipelineError as error:

@@ -23,11 +23,10 @@ NAME = re.compile(r"llasa-[a-z]+-\w{8}")
 def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
     """Yield a new folder that only this user can read and that goes with the block.
 
-    It is made in `parent`, by default the system's temporary folder, from which the folders whose owners died
-    are removed first. `purpose`, a word of small letters, is a part of its name. Raises OSError.
+    It is made in `parent`, by default the system's temporary folder; folders there whose owners died are
+    removed first. `purpose`, a word of small letters, is a part of its name. Raises OSError.
     """
-    parent = parent or Path(tempfile.gettempdir())
-    _sweep(parent)
+    remove_ownerless(parent)
     folder, lock = _made(parent, purpose)
     owner = os.getpid()
     try:
@@ -39,7 +38,16 @@ def scratch_folder(purpose: str, parent: Path | None = None) -> Iterator[Path]:
         os.close(lock)
 
 
-def _made(parent: Path, purpose: str) -> tuple[Path, int]:
+def remove_ownerless(parent: Path | None = None) -> None:
+    """Remove what killed owners left in a folder; what cannot be removed stays for somebody who can."""
+    with contextlib.suppress(OSError), os.scandir(parent or tempfile.gettempdir()) as entries:
+        for entry in [entry for entry in entries if NAME.fullmatch(entry.name)]:
+            with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False) and entry.stat().st_uid == os.geteuid():
+                    _remove_if_left(Path(entry.path))
+
+
+def _made(parent: Path | None, purpose: str) -> tuple[Path, int]:
     """Make a folder with a locked file; another one if somebody's sweep was faster than the lock."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f"llasa-{purpose}-", dir=parent))
@@ -52,16 +60,6 @@ def _made(parent: Path, purpose: str) -> tuple[Path, int]:
         if os.fstat(lock).st_nlink:
             return folder, lock
         os.close(lock)
-
-
-def _sweep(parent: Path) -> None:
-    """Remove folders without an owner. One that cannot be removed stays for somebody who can."""
-    with os.scandir(parent) as entries:
-        named = [entry for entry in entries if NAME.fullmatch(entry.name)]
-    for entry in named:
-        with contextlib.suppress(OSError):
-            if entry.is_dir(follow_symlinks=False) and entry.stat().st_uid == os.geteuid():
-                _remove_if_left(Path(entry.path))
 
 
 def _remove_if_left(folder: Path) -> None:
