@@ -177,6 +177,31 @@ def test_no_worker_outlives_a_parent_that_was_killed(folder, tmp_path):
             os.close(worker)
 
 
+LATE = """
+import os
+from _multiprocessing import sem_unlink
+from pipeline.loader.processes import fork_server
+
+context = fork_server()
+lock = context.Lock()
+sem_unlink(lock._semlock.name)
+child = context.Process(target=print, args=(lock,))
+child.start()
+child.join()
+print(child.exitcode, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_process_that_starts_when_its_run_has_gone_ends_without_a_word():
+    """Its semaphore is gone, as when a run is killed at that moment."""
+    run = subprocess.run(
+        [sys.executable, "-c", LATE], cwd=Path(__file__).parents[1], capture_output=True, text=True
+    )
+    assert run.stdout == "1\n"
+    assert "Traceback" not in run.stderr
+
+
 def test_a_parcel_of_thousands_of_clips_passes_the_pipe_in_one_piece():
     clips = [Clip(row, torch.ones(10), 44100, 0.1) for row in range(3000)]
     rejections = [(row, Rejection("id", "audio", Reason.SILENT, "a sentence " * 9)) for row in range(500)]

@@ -18,7 +18,7 @@ from pipeline.storage.scratch import scratch_folder
 MAX_WORKERS = 16  # by default; at 400 to 2,000 times real time each, more than one GPU encodes
 SHARED_MEMORY = Path("/dev/shm")
 # Imported once by the fork server, of which workers are copies: 0.1 s to start one instead of 3.
-PRELOAD = ["torch", "torchaudio", "soundfile", "av", "pipeline.loader.worker"]
+PRELOAD = ["torch", "torchaudio", "soundfile", "av", "pipeline.loader.worker", "pipeline.loader.quiet_server"]
 
 log = logging.getLogger(__name__)
 

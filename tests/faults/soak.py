@@ -35,6 +35,7 @@ ALLOWED_GROWTH = 16 << 20  # bytes of memory, however many runs
 ALLOWED_THREADS = 8  # more, however many runs: the pools of libraries start theirs as work comes
 FAMILY = 5  # processes of a run at work: itself, Python's tracker and fork server, two workers
 WORK = 1.0  # seconds of it, roughly
+TRACKER = "resource_tracker"  # Python's: one that is killed comes again, and tells what it does not know
 WAYS = ("finished", "run killed", "worker killed", "interrupted")
 
 
@@ -103,31 +104,37 @@ class Soak:
             text=True,
         )
         known = {run.pid}
+        victim = ""
         if way != "finished":
             while len(members := processes(run.pid)) < FAMILY and not ends(run.pid, 0.05):
                 pass
             ends(run.pid, self.chance.uniform(0.0, WORK))
             known.update(members)
-            self._disturb(run, way, members)
+            victim = self._disturb(run, way, members)
         _, said = run.communicate()
         for process in processes(run.pid):
             known.add(process)
             if not ends(process, PATIENCE):
                 self.problems.append(f"{way}: process {process} outlives its run")
                 os.kill(process, signal.SIGKILL)
-        self._check(way, run.returncode, said)
+        self._check(way, run.returncode, said if TRACKER not in victim else "")
         self._nothing_left(way, known)
         return run.returncode == 0
 
-    def _disturb(self, run: subprocess.Popen[str], way: str, members: list[int]) -> None:
+    def _disturb(self, run: subprocess.Popen[str], way: str, members: list[int]) -> str:
+        """Disturb the run; return the command line of the process that was killed, if it was another's."""
         workers = [member for member in members if member != run.pid]
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
             if way == "run killed":
                 run.kill()
             elif way == "interrupted":
                 run.send_signal(self.chance.choice([signal.SIGINT, signal.SIGTERM]))
             elif workers:
-                os.kill(self.chance.choice(workers), signal.SIGKILL)
+                chosen = self.chance.choice(workers)
+                victim = Path(f"/proc/{chosen}/cmdline").read_bytes().decode(errors="replace")
+                os.kill(chosen, signal.SIGKILL)
+                return victim
+        return ""
 
     def _check(self, way: str, status: int, said: str) -> None:
         allowed = {"run killed": {0, -9}, "interrupted": {0, 130, -2, -15}}.get(way, {0})
