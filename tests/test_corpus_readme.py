@@ -31,3 +31,12 @@ def test_every_command_is_understood(
     words[0] = "absent"  # so that it stops at the corpus, with all options read
     assert main(["create", *words]) == 2
     assert re.search("there is no (audio folder absent|transcript file)", capsys.readouterr().err)
+
+
+def test_every_layout_that_is_listed_has_the_test_that_is_named() -> None:
+    listed = re.findall(r"^\| .* \| (\d+) \| `(test_\w+\.py)::(test_\w+)` \|$", README, re.MULTILINE)
+    for _, file, name in listed:
+        assert f"def {name}(" in (Path(__file__).parent / file).read_text(encoding="utf-8"), name
+    count = sum(int(number) for number, _, _ in listed)
+    assert count >= 50
+    assert f"{count} layouts" in README

@@ -117,7 +117,7 @@ def test_what_a_killed_run_left_is_cleaned_and_nothing_else(dataset):
 
 
 def test_reading_what_is_no_dataset_is_one_clear_error(tmp_path):
-    with pytest.raises(UsageError, match="is not a dataset made by create_dataset"):
+    with pytest.raises(UsageError, match="is not a dataset that `create` made"):
         Dataset(tmp_path)
 
 
