@@ -23,6 +23,7 @@ from pathlib import Path
 import fsspec
 import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for, timeless
+from segment_helpers import record, segments
 
 from pipeline.__main__ import main
 from pipeline.audio import remote_source
@@ -469,3 +470,13 @@ def test_a_bucket_that_is_not_there_is_told_in_one_sentence(server, corpus):
         make(resolve_path("s3://nowhere/out"), settings_for(corpus))
     with pytest.raises(UsageError, match="there is no audio folder s3://nowhere/audio"):
         open_corpus(CorpusSettings(audio="s3://nowhere/audio"))
+
+
+def test_recordings_in_a_store_are_segmented_as_those_on_the_disk_are(tmp_path, bucket, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    for name in ("a.flac", "b/two.wav"):
+        record(tmp_path / "in" / name, [1, 0])
+    upload(tmp_path / "in", bucket)
+    for recordings, prepared in ((tmp_path / "in", "here"), (bucket, "there")):
+        assert main(["segment", str(recordings), "-o", str(tmp_path / prepared), "--asr", "fake:"]) == 0
+    assert segments(tmp_path / "there") == segments(tmp_path / "here") != []
