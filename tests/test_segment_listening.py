@@ -63,3 +63,25 @@ def test_what_the_recogniser_is_not_sure_of_is_left_out_where_it_tells():
     assert reason(text, 0.36) is None
     assert reason(text, 0.36, min_confidence=0.5) is Left.UNSURE
     assert reason(text, None) is None
+
+
+class StopsEarly(Hears):
+    """A recogniser that hears all of what is short, and one word of what is long."""
+
+    def transcribe(self, waveforms, language):
+        short = Heard("All of this was said and heard", "en", 0.9)
+        return [short if len(each) < 4 * RATE else Heard("All", "en", 0.9) for each in waveforms]
+
+
+def test_what_a_recogniser_stopped_in_is_heard_again_before_and_after_its_longest_pause():
+    waveform = np.random.default_rng(0).normal(0, 0.1, 7 * RATE).astype(np.float32)
+    waveform[3 * RATE : 4 * RATE] = 0
+    pauses = ((1 * RATE, 1 * RATE + 5000), (3 * RATE, 4 * RATE), (5 * RATE, 5 * RATE + 5000))
+    listener = Listener(StopsEarly("All"), None, SegmentSettings())
+    [[one, two]] = list(listener.listen([Piece(0, len(waveform), waveform, pauses=pauses)]))
+    assert (one.reason, two.reason) == (None, None)
+    assert one.piece.start == 0
+    assert (one.piece.end / RATE, two.piece.start / RATE) == pytest.approx((3.1, 3.9), abs=0.1)
+    assert two.piece.end == 7 * RATE
+    for part in (one.piece, two.piece):
+        assert np.array_equal(part.waveform, waveform[part.start : part.end])

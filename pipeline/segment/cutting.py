@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -28,18 +29,26 @@ SPAN = 2 * STEP  # samples that a moment lasts
 class Piece:
     """Speech between two pauses: `start` and `end` in samples at 16 kHz, and the audio there.
 
-    `whole` is False where no pause was found within UNBROKEN, so that an edge may lie in a word.
+    `pauses` are those inside it. `whole` is False where no pause was found within UNBROKEN, so that an edge
+    may lie in a word.
     """
 
     start: int
     end: int
     waveform: np.ndarray
     whole: bool = True
+    pauses: tuple[tuple[int, int], ...] = ()
 
     @property
     def seconds(self) -> float:
         """Return how long it lasts."""
         return (self.end - self.start) / RATE
+
+    def part(self, start: int, end: int) -> Piece:
+        """Return the part between two samples of the recording."""
+        waveform = self.waveform[start - self.start : end - self.start]
+        inside = tuple(pause for pause in self.pauses if start <= pause[0] and pause[1] <= end)
+        return Piece(start, end, waveform, self.whole, inside)
 
 
 def cut_stream(blocks: Iterable[np.ndarray], network: Network, settings: SegmentSettings) -> Iterator[Piece]:
@@ -164,7 +173,8 @@ class _Cutter:
         return self._speech[count].start - self._speech[count - 1].end
 
     def _take(self, count: int) -> Piece:
-        first, last, rest = self._speech[0], self._speech[count - 1], self._speech[count:]
+        spoken, rest = self._speech[:count], self._speech[count:]
+        first, last = spoken[0], spoken[-1]
         start = max(first.start - self._margin, self._ended, self._origin)
         end = min(last.end + self._margin, self._heard)
         if rest:
@@ -176,7 +186,8 @@ class _Cutter:
         going_on = not rest and not self._closed and self._silent < BREATH
         self._speech = rest
         waveform = self._audio[start - self._origin : end - self._origin].copy()
-        return Piece(start, end, waveform, whole=first.whole and not going_on)
+        pauses = tuple((one.end, two.start) for one, two in pairwise(spoken))
+        return Piece(start, end, waveform, first.whole and not going_on, pauses)
 
 
 def quietest(waveform: np.ndarray, begins: int, ends: int) -> int:

@@ -56,8 +56,8 @@ class Listener:
                 detail = f"{piece.seconds:.1f} s without a pause to cut at"
                 yield Transcribed(piece, nothing, Left.NO_PAUSE, detail)
                 return
-            first, piece = split(piece, gap)
-            yield Transcribed(first, nothing)
+            yield Transcribed(piece.part(piece.start, gap), nothing)
+            piece = piece.part(gap, piece.end)
         if piece.seconds < self.settings.min_seconds:
             detail = f"{piece.seconds:.2f} s of speech with nothing near it"
             yield Transcribed(piece, nothing, Left.TOO_SHORT, detail)
@@ -65,7 +65,7 @@ class Listener:
             yield Transcribed(piece, nothing)
 
     def _gap(self, piece: Piece) -> int | None:
-        """Return the sample in the widest gap between two words at which a part of a legal length ends."""
+        """Return the sample of the recording, between two words, at which a part of a legal length ends."""
         window = piece.waveform[:WINDOW]
         words = self.recogniser.words(window, self.settings.language)
         if not words:
@@ -76,7 +76,7 @@ class Listener:
         if not fitting:
             return None
         begins, ends = max(fitting, key=lambda gap: gap[1] - gap[0])
-        return quietest(window, round(begins * RATE), round(ends * RATE))
+        return piece.start + quietest(window, round(begins * RATE), round(ends * RATE))
 
     def _transcribe(self, batch: list[Transcribed]) -> list[Transcribed]:
         open_ = [number for number, each in enumerate(batch) if each.reason is None]
@@ -86,12 +86,29 @@ class Listener:
         heard = self.recogniser.transcribe(waveforms, language) if waveforms else []
         for number, each in zip(open_, heard, strict=True):
             found[number] = self._judged(replace(batch[number], heard=each))
+        found = [part for each in found for part in self._heard_again(each)]
+        open_ = [number for number, each in enumerate(found) if each.reason is None]
         if self.second is not None:
-            kept = [number for number in open_ if found[number].reason is None]
-            again = self.second.transcribe([batch[number].piece.waveform for number in kept], language)
-            for number, each in zip(kept, again, strict=True):
+            again = self.second.transcribe([found[number].piece.waveform for number in open_], language)
+            for number, each in zip(open_, again, strict=True):
                 found[number] = self._compared(found[number], each)
         return found
+
+    def _heard_again(self, found: Transcribed) -> Iterator[Transcribed]:
+        """Yield what was heard; if it is too little, what is heard before and after the longest pause."""
+        piece, margin = found.piece, round(self.settings.margin * RATE)
+        if found.reason is not Left.SPARSE or not piece.pauses:
+            yield found
+            return
+        begins, ends = max(piece.pauses, key=lambda pause: pause[1] - pause[0])
+        cut = piece.start + quietest(piece.waveform, begins - piece.start, ends - piece.start)
+        halves = (piece.start, min(cut, begins + margin)), (max(cut, ends - margin), piece.end)
+        for part in (part for half in halves for part in self._fitting(piece.part(*half))):
+            if part.reason is None:
+                [heard] = self.recogniser.transcribe([part.piece.waveform], self.settings.language)
+                yield from self._heard_again(self._judged(replace(part, heard=heard)))
+            else:
+                yield part
 
     def _judged(self, found: Transcribed) -> Transcribed:
         text, confidence = found.heard.text, found.heard.confidence
@@ -115,12 +132,3 @@ class Listener:
             return found
         detail = f"the second recogniser hears {second.text!r}"
         return replace(found, reason=Left.DISAGREEMENT, detail=detail)
-
-
-def split(piece: Piece, at: int) -> tuple[Piece, Piece]:
-    """Cut a piece at sample `at` of its waveform."""
-    middle = piece.start + at
-    return (
-        Piece(piece.start, middle, piece.waveform[:at]),
-        Piece(middle, piece.end, piece.waveform[at:]),
-    )
