@@ -23,6 +23,7 @@ from pipeline.build.examine import Entry, Examiner
 from pipeline.build.known_rows import KnownRows
 from pipeline.build.probing import Task, examine_all
 from pipeline.build.row_store import RowStore
+from pipeline.build.seen_ids import SeenIds
 from pipeline.config import LimitSettings
 from pipeline.corpus import Corpus
 from pipeline.corpus.entry import printable
@@ -154,9 +155,8 @@ class Planning:
         source, excluded = self.corpus.source, frozenset(self.excluded)
         examine = Examiner(source, self.limits, Prober(source), excluded, self.retry_rejected)
         entries = map(_in_unicode, itertools.islice(self.corpus.utterances(), self.max_samples))
-        tasks: Iterator[Task] = (
-            (entry, known.match(entry.id), first) for entry, first in _first_of_id(entries)
-        )
+        marked = SeenIds().mark(entries, lambda entry: entry.id)
+        tasks: Iterator[Task] = ((entry, known.match(entry.id), first) for entry, first in marked)
         for number, row in examine_all(examine, tasks, progress, processes=self.processes):
             if row is None:
                 continue
@@ -206,13 +206,6 @@ def _in_unicode(entry: Entry) -> Entry:
     if isinstance(entry, Rejection):
         return Rejection(id, audio, entry.reason, printable(entry.detail))
     return Rejection(id, audio, Reason.MALFORMED_TRANSCRIPT, f"{id}: a name or its text is not valid Unicode")
-
-
-def _first_of_id(entries: Iterable[Entry]) -> Iterator[tuple[Entry, bool]]:
-    seen: set[str] = set()
-    for entry in entries:
-        yield entry, entry.id not in seen
-        seen.add(entry.id)
 
 
 def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
