@@ -1,64 +1,209 @@
-"""How long planning takes, and how much memory: many small files, the first time and again.
+"""How long planning takes, how much memory, and when the first shard may be encoded.
 
-.venv/bin/python -m benchmarks.plan                     200,000 files of 0.1 s
-.venv/bin/python -m benchmarks.plan --files 20000
+.venv/bin/python -m benchmarks.plan                              all: 200,000 files, 10 million entries
+.venv/bin/python -m benchmarks.plan files jsonl --rows 20000     some of them, small
+.venv/bin/python -m benchmarks.plan synthetic --rows 100000000   entries that no file holds
+.venv/bin/python -m benchmarks.plan restart --rows 10000         a finished dataset of so many shards
+
+Each form is planned in a process of its own, so that its peak memory is its own: that of the largest process
+of headers is added to it.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import json
+import multiprocessing
+import os
 import resource
+import tarfile
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import soundfile
 
-from benchmarks.common import save, seconds
-from pipeline.build.plan import plan
-from pipeline.config import CorpusSettings, LimitSettings
-from pipeline.corpus import open_corpus
+from benchmarks.common import save
+from pipeline.audio.source import FolderSource
+from pipeline.build.dataset import create_dataset
+from pipeline.build.plan import Planning
+from pipeline.config import CorpusSettings, LimitSettings, Settings
+from pipeline.corpus import Corpus, open_corpus
+from pipeline.corpus.entry import Entry
 
-FILES_A_FOLDER = 1000
+A_FOLDER = 1000  # files
+AN_ARCHIVE = 10_000  # clips of a tar, rows of a Parquet file; further ones are links to the first
+RECORDING = 3600.0  # seconds, of which JSONL and synthetic entries are segments of SEGMENT seconds
+SEGMENT = 9.0
+LIMITS = LimitSettings(min_seconds=0.0)
 
 
-def make_corpus(root: Path, files: int) -> None:
+def wav(seconds: float) -> bytes:
+    file = io.BytesIO()
+    noise = np.random.default_rng(0).integers(-3000, 3000, round(seconds * 8000)).astype(np.int16)
+    soundfile.write(file, noise, 8000, format="WAV")
+    return file.getvalue()
+
+
+def files(root: Path, rows: int) -> Corpus:
     """Files of their own, not links to one, so that the disk's caches are not flattered."""
-    sample = root / "sample.wav"
-    soundfile.write(sample, np.random.default_rng(0).normal(0, 0.1, 1600).astype(np.float32), 16000)
-    content = sample.read_bytes()
-    sample.unlink()
+    content = wav(0.1)
     with (root / "text.txt").open("w") as text:
-        for number in range(files):
-            folder = root / "audio" / f"{number // FILES_A_FOLDER:04d}"
-            if number % FILES_A_FOLDER == 0:
+        for number in range(rows):
+            folder = root / "audio" / f"{number // A_FOLDER:04d}"
+            if number % A_FOLDER == 0:
                 folder.mkdir(parents=True)
             (folder / f"utterance{number:07d}.wav").write_bytes(content)
             text.write(f"utterance{number:07d}:the text of utterance {number}\n")
+    return open_corpus(CorpusSettings(audio=str(root / "audio"), text=str(root / "text.txt")))
+
+
+def segment(number: int) -> tuple[str, float]:
+    """The recording and the beginning of an entry."""
+    segments = int(RECORDING // SEGMENT)
+    return f"{number // segments % 100:02d}.wav", number % segments * SEGMENT
+
+
+def recordings(root: Path) -> None:
+    (root / "audio").mkdir()
+    first = root / "audio/00.wav"
+    first.write_bytes(wav(RECORDING))
+    for number in range(1, 100):
+        os.link(first, first.with_name(f"{number:02d}.wav"))
+
+
+def jsonl(root: Path, rows: int) -> Corpus:
+    """Entries with offset and duration, as NeMo has them, of 100 recordings."""
+    recordings(root)
+    with (root / "text.jsonl").open("w") as text:
+        for number in range(rows):
+            audio, start = segment(number)
+            row = {"id": f"u{number:010d}", "audio_filepath": audio, "offset": start, "duration": SEGMENT}
+            text.write(json.dumps(row | {"text": f"the text of utterance {number}"}) + "\n")
+    return open_corpus(CorpusSettings(audio=str(root / "audio"), text=str(root / "text.jsonl")))
+
+
+def linked(root: Path, rows: int, ending: str, write: Callable[[Path], None]) -> Corpus:
+    (root / "audio").mkdir()
+    first = root / f"audio/00000.{ending}"
+    write(first)
+    for number in range(1, -(-rows // AN_ARCHIVE)):
+        os.link(first, first.with_name(f"{number:05d}.{ending}"))
+    return open_corpus(CorpusSettings(audio=str(root / "audio")))
+
+
+def parquet(root: Path, rows: int) -> Corpus:
+    """Parquet with audio inside, in row groups of 100."""
+    count = min(rows, AN_ARCHIVE)
+
+    def write(path: Path) -> None:
+        audio = [{"bytes": wav(0.1), "path": None}] * count
+        table = pa.table({"audio": audio, "text": [f"the text of utterance {n}" for n in range(count)]})
+        pq.write_table(table, path, row_group_size=100)
+
+    return linked(root, rows, "parquet", write)
+
+
+def tar(root: Path, rows: int) -> Corpus:
+    """WebDataset: a WAV and a JSON for each clip."""
+
+    def write(path: Path) -> None:
+        with tarfile.open(path, "w") as archive:
+            for number in range(min(rows, AN_ARCHIVE)):
+                text = json.dumps({"text": f"the text of utterance {number}"}).encode()
+                for ending, content in (("wav", wav(0.1)), ("json", text)):
+                    member = tarfile.TarInfo(f"{number:06d}.{ending}")
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+
+    return linked(root, rows, "tar", write)
+
+
+def synthetic(root: Path, rows: int) -> Corpus:
+    """Entries made up on the way."""
+    recordings(root)
+
+    def read() -> Iterator[Entry]:
+        for number in range(rows):
+            audio, start = segment(number)
+            text = f"the text of utterance {number}"
+            yield Entry("", audio, text, f"u{number:010d}", start=start, end=start + SEGMENT)
+
+    return Corpus("synthetic", FolderSource(root / "audio"), read)
+
+
+FORMS: dict[str, Callable[[Path, int], Corpus]] = {
+    form.__name__: form for form in (files, jsonl, parquet, tar, synthetic)
+}
+ROWS = {"files": 200_000, "restart": 10_000}  # by default; of the others MANY
+MANY = 10_000_000
+
+
+def planned(corpus: Corpus, root: Path, rows: int) -> dict[str, float]:
+    """Seconds until the first shard may be made, and until all may."""
+    planning = Planning(corpus, root / "manifest", limits=LIMITS, shard_size=1000)
+    started, first = time.perf_counter(), 0.0
+    for _ in planning.chunks():
+        first = first or time.perf_counter() - started
+    seconds = time.perf_counter() - started
+    assert planning.summary.utterances == rows
+    return {"first_shard_seconds": round(first, 2), "seconds": round(seconds, 1)}
+
+
+def restart(root: Path, shards: int) -> dict[str, float]:
+    """Confirming a finished dataset of so many shards, each of one row."""
+    recordings(root)
+    with (root / "text.jsonl").open("w") as text:
+        for number in range(shards):
+            row = {"id": f"u{number}", "audio": "00.wav", "text": "text", "offset": 0, "duration": 1}
+            text.write(json.dumps(row) + "\n")
+    values = {"corpus.audio": str(root / "audio"), "corpus.text": str(root / "text.jsonl")}
+    small = {"codec.name": "fake:", "output.shard_size": 1, "load.num_workers": 0}
+    settings = Settings().with_values({**values, **small})
+    create_dataset(output=root / "out", config=settings)
+    started = time.perf_counter()
+    create_dataset(output=root / "out", config=settings)
+    return {"again_seconds": round(time.perf_counter() - started, 2)}
+
+
+def measure(form: str, rows: int, root: Path) -> dict[str, Any]:
+    figures: dict[str, Any] = {"rows": rows}
+    if form == "restart":
+        figures |= restart(root, rows)
+    else:
+        corpus = FORMS[form](root, rows)
+        figures |= planned(corpus, root, rows)
+        figures["rows_a_second"] = round(rows / figures["seconds"])
+        figures["again_seconds"] = planned(corpus, root, rows)["seconds"]
+    used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    figures["peak_mib"], figures["peak_mib_of_largest_child"] = (round(each / 1024) for each in used)
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--files", type=int, default=200_000)
-    files = parser.parse_args().files
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        make_corpus(root, files)
-        settings = CorpusSettings(audio=str(root / "audio"), text=str(root / "text.txt"))
-
-        def work() -> None:
-            manifest, _ = plan(
-                open_corpus(settings), root / "manifest", limits=LimitSettings(), shard_size=1000
-            )
-            assert manifest.rows == files
-
-        first, again = seconds(work), seconds(work)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{files:,} files: planned in {first:.1f} s ({files / first:,.0f} a second)")
-    print(f"planned again, nothing changed: {again:.1f} s; peak memory {peak:.0f} MiB")
-    save("plan", {"files": files, "first_seconds": first, "again_seconds": again, "peak_mib": peak})
+    parser.add_argument("forms", nargs="*", default=[*FORMS, "restart"], metavar="FORM")
+    parser.add_argument("--rows", type=int, help="instead of each form's own number")
+    arguments = parser.parse_args()
+    found = {}
+    for form in arguments.forms:
+        rows = arguments.rows or ROWS.get(form, MANY)
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart,
+        ):
+            found[form] = apart.submit(measure, form, rows, Path(folder)).result()
+        print(form, json.dumps(found[form]), flush=True)
+    save("plan", found)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -114,3 +116,8 @@ def test_all_rows_of_a_manifest_are_read_with_each_chunk_opened_once(
     assert list(manifest.read_rows()) == one_by_one
     assert opened == [chunk.name for chunk in manifest.chunks]
     assert len(manifest.shards) == json.loads((root / "stats.json").read_text())["shards"] > len(opened)
+
+
+def test_a_run_imports_no_torch_before_there_is_a_shard_to_make() -> None:
+    loads = "import sys, pipeline.build.dataset, pipeline.build.ranks; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", loads], cwd=Path(__file__).parents[1], check=True)
