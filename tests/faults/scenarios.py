@@ -156,7 +156,7 @@ def everything() -> list[Scenario]:
         Scenario("annotate", annotate, (create("out"),)),
         Scenario("select", select, (create("out"), annotate)),
         Scenario("select over an older one", select, (create("out"), annotate, (*select, "--seed", "1"))),
-        Scenario("segment", segment(), change=join_prompts),
+        Scenario("segment", segment(), change=join_prompts, workers=True),
     ]
     made += [Scenario("push", ("push", "BOX/out", REPOSITORY), (create("out"),), hub=True)]
     made += [Scenario("validate", ("validate", "BOX/out", "--audio", "/nowhere"), (create("out"),))]
@@ -178,6 +178,12 @@ def _with_loader_processes() -> list[Scenario]:
         Scenario("with loader processes", command, workers=True),
         Scenario("loader processes", command, again=again, struck="corpus/audio", workers=True),
     ]
+
+
+def on_ray() -> list[Scenario]:
+    """Faults of a run on Ray and of its worker: half a minute each, so only the whole sweep plays them."""
+    command = create("out", "--engine", "ray", "--set", "run.worker_cpus=1", "--set", "run.ray_workers=1")
+    return [Scenario("on a Ray cluster", command, workers=True)]
 
 
 def content(box: Path) -> dict[str, bytes]:

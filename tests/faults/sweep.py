@@ -24,7 +24,7 @@ from pathlib import Path
 from publish_hub import TOKEN, Hub
 from publish_hub_server import serving
 
-from faults.scenarios import TOKENIZER, Place, Scenario, build_corpus, content, everything
+from faults.scenarios import TOKENIZER, Place, Scenario, build_corpus, content, everything, on_ray
 from faults.shim import KILLS, NEEDS, Injector, Mode, build
 from faults.zygote import Ended, Zygote
 
@@ -166,7 +166,7 @@ def bench(folder: Path, library: Path) -> Iterator[Bench]:
     for name in ("home", "play/box/tmp"):
         (folder / name).mkdir(parents=True)
     injector = Injector(folder / "state", library)
-    with serving() as hub:
+    with serving() as hub, tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as ray:
         environment = {
             **injector.environment,
             "FAULTS_TOKENIZER": TOKENIZER,
@@ -174,6 +174,7 @@ def bench(folder: Path, library: Path) -> Iterator[Bench]:
             "HF_TOKEN": TOKEN,
             "HF_HUB_DISABLE_XET": "1",
             "HF_HOME": str(folder / "home"),
+            "RAY_TMPDIR": ray,
             "TMPDIR": str(folder / "play" / "box" / "tmp"),
             "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
@@ -216,7 +217,7 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="WORD", help="scenarios with this in their name")
     parser.add_argument("--table", type=Path, metavar="FILE", help="write the table here")
     arguments = parser.parse_args()
-    chosen = [scenario for scenario in everything() if arguments.only in scenario.name]
+    chosen = [scenario for scenario in (*everything(), *on_ray()) if arguments.only in scenario.name]
     started, outcomes = time.monotonic(), list[Outcome]()
     memory = Path("/dev/shm")
 
