@@ -208,3 +208,20 @@ def test_processes_that_share_the_parts_write_what_one_alone_does(recordings, tm
     assert contents(tmp_path / "shared") == contents(tmp_path / "whole")
     assert main([*arguments, str(tmp_path / "whole"), "--part", "2", "--num-parts", "2"]) == 2
     assert "give both, and a part from 0" in capsys.readouterr().err
+
+
+def test_a_clip_that_the_disk_does_not_take_is_one_sentence(recordings, tmp_path, capsys):
+    """libsndfile itself passes over some refused writes, and calls others an error of FLAC."""
+    code = (
+        "import resource, signal, sys\n"
+        "from pipeline.__main__ import main\n"
+        "from pipeline.recognise.loading import open_recogniser\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ["segment", str(recordings), "-o", str(tmp_path / "out"), "--asr", "fake:", "--cut"]
+    run = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1].startswith(f"error: {tmp_path}/out/clips/")
+    assert "Traceback" not in run.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import soundfile
 
 from pipeline.audio.decode import decode, open_audio
 from pipeline.audio.source import AudioSource
+from pipeline.errors import naming
 from pipeline.segment.records import Segment
 from pipeline.storage.folders import replacing_folder
 
@@ -33,5 +35,9 @@ def write_clips(folder: Path, source: AudioSource, segments: Sequence[Segment]) 
                     deadline_seconds=DEADLINE,
                 )
             name = f"{round(each.start * 1000):08d}-{round(each.end * 1000):08d}"
-            soundfile.write(temporary / f"{name}.flac", waveform.numpy(), rate, subtype="PCM_24")
-            (temporary / f"{name}.txt").write_text(each.text + "\n", encoding="utf-8")
+            encoded = io.BytesIO()  # libsndfile does not always tell when a disk refuses its writes
+            soundfile.write(encoded, waveform.numpy(), rate, format="FLAC", subtype="PCM_24")
+            for ending, content in (("flac", encoded.getvalue()), ("txt", f"{each.text}\n".encode())):
+                path = temporary / f"{name}.{ending}"
+                with naming(path):
+                    path.write_bytes(content)

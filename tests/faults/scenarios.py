@@ -151,7 +151,7 @@ def everything() -> list[Scenario]:
     made += [Scenario("export over an older one", export("sft"), (create("out"), other))]
     made += _with_loader_processes()
     annotate = ("annotate", "BOX/out", "--with", "duplicates,level")
-    select = ("select", "BOX/out", "--where", "level < 0", "--rows", "6", "-o", "BOX/chosen")
+    select = ("select", "BOX/out", "--where", "loudness < 0", "--rows", "6", "-o", "BOX/chosen")
     made += [
         Scenario("annotate", annotate, (create("out"),)),
         Scenario("select", select, (create("out"), annotate)),
