@@ -106,6 +106,12 @@ def select(
     return Selection(**{**vars(selection), "made": made})
 
 
+def matching(dataset: Dataset, where: str) -> np.ndarray:
+    """Return which rows meet a condition, bool (rows,). Raises UsageError as `select` does."""
+    with row_table(dataset) as db:
+        return choose(db, where, Budget()).kept
+
+
 def _shown(choice: Choice) -> dict[str, list[int]]:
     """Return the first rows of each kind, by what became of them."""
     return {

@@ -20,6 +20,7 @@ from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError, UsageError
 from pipeline.llasa.speaking import Speaker
 from pipeline.llasa.voices import Voice, check_codec, find_row
+from pipeline.select.api import matching
 from pipeline.ui import words
 from pipeline.ui.callbacks import MODEL, listed, players, show_user_errors, sound
 from pipeline.ui.speak_tab import SpeakTab
@@ -39,6 +40,9 @@ class DatasetTab:
         self.rows_in_all = sum(state.rows for state in self.dataset.states())
         self._source: Any = None
         self.query = gr.Textbox("", label=i18n("search"), elem_id="search")
+        self.where = gr.Textbox(
+            "", label=i18n("where"), elem_id="where", placeholder="snr > 20 AND wer < 0.1"
+        )
         self.found = gr.Textbox(show_label=False, container=False, interactive=False, elem_id="found")
         self.table = gr.Dataframe(
             label=i18n("rows"),
@@ -58,7 +62,13 @@ class DatasetTab:
             elem_id="rejected",
             column_widths=["22%", "18%", "60%"],
         )
-        self.query.submit(self.search, self.query, [self.table, self.found, self.rejected], queue=False)
+        for box in (self.query, self.where):
+            box.submit(
+                self.search,
+                [self.query, self.where],
+                [self.table, self.found, self.rejected],
+                queue=False,
+            )
         self.table.select(
             self.listen,
             self.table,
@@ -69,10 +79,15 @@ class DatasetTab:
         use.click(self.use_voice, chosen, [speak_tab.voice.row_voice, speak_tab.voice.row_label], queue=False)
 
     @show_user_errors
-    def search(self, query: str | None, request: gr.Request) -> tuple[Any, ...]:
-        """Return the first rows, and the first rejections, that hold the words."""
+    def search(self, query: str | None, where: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Return the first rows, and the first rejections, that hold the words.
+
+        The rows meet the condition `where` as well, as `select` understands it.
+        """
         needle = (query or "")[:MOST_QUERY].strip().lower()
-        rows = list(islice(self._matches(needle), SHOWN))
+        condition = (where or "")[:MOST_QUERY].strip()
+        kept = matching(self.dataset, condition) if condition else None
+        rows = list(islice(self._matches(needle, kept), SHOWN))
         rejections = (
             [one["id"], one["reason"], one["detail"]]
             for one in self.dataset.rejections()
@@ -112,9 +127,13 @@ class DatasetTab:
             raise UsageError(words.translate(request, "no_clip"))
         return chosen, gr.Textbox(value=chosen.text, visible=True)
 
-    def _matches(self, needle: str) -> Any:
+    def _matches(self, needle: str, chosen: np.ndarray | None) -> Any:
+        first = 0
         for table in self.dataset.tables(["id", "text", "duration", "code"]):
-            kept = table.filter(_mask(table, needle)) if needle else table
+            mask = None if chosen is None else pa.array(chosen[first : first + len(table)])
+            first += len(table)
+            kept = table if mask is None else table.filter(mask)
+            kept = kept.filter(_mask(kept, needle)) if needle else kept
             for row in kept.slice(0, SHOWN).to_pylist():
                 yield [row["id"], row["text"], round(row["duration"], 1), len(row["code"])]
 

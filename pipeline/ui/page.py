@@ -52,7 +52,12 @@ def build(studio: Studio, *, dataset: Path | None, mode: str) -> Page:
                 gr.Markdown(i18n("no_dataset"))
             else:
                 tab = DatasetTab(studio, i18n, dataset, speak_tab)
-                page.load(tab.search, tab.query, [tab.table, tab.found, tab.rejected], queue=False)
+                page.load(
+                    tab.search,
+                    [tab.query, tab.where],
+                    [tab.table, tab.found, tab.rejected],
+                    queue=False,
+                )
         page.load(None, None, None, js=SCRIPT.read_text(encoding="utf-8"))
         timer = gr.Timer(LOOK_AGAIN)
 

@@ -60,6 +60,10 @@ LABELS = {  # key: English, Japanese
     "original": ("As the codec hears it", "コーデックへの入力"),
     "decoded": ("Decoded from the codes", "コードからの復号"),
     "search": ("Search text or id", "テキスト・IDで検索"),
+    "where": (
+        "Condition over rows and annotations (SQL, as select takes it)",
+        "条件（SQL、selectと同じ書き方）",
+    ),
     "rows": ("Clips (choose one)", "クリップ（行を選択）"),
     "source_audio": ("Source", "元の音声"),
     "decoded_audio": ("Decoded", "復号した音声"),
