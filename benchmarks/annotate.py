@@ -31,7 +31,7 @@ MADE_FOR = {  # by fault: the columns made for it, and whether more of it is wor
     **{f"noise_{level}": {"snr": False, "dnsmos_bak": False} for level in NOISES},
     "clipping": {"clipped": True},
     "cut_end": {"edge": True},
-    "swapped_text": {"wer": True},
+    "swapped_text": {"cer": True, "wer": True},
     "second_voice": {"dnsmos_bak": False, "speaker_similarity": False, "wer": True},
     "another_voice": {"speaker_similarity": False},
     "wrong_language": {"stated_language_confidence": False},

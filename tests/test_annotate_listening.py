@@ -102,6 +102,8 @@ def test_a_text_that_is_not_what_is_said_has_errors_and_the_right_one_few(tmp_pa
 def test_a_recogniser_of_one_language_gives_others_nothing_and_no_blame(hearing):
     hearing.append(Hearing("en"))
     assert compare("hold the line", "en-GB")["wer"] == 0
+    split = compare("hold theline", "en")
+    assert (split["wer"], split["cer"]) == (1, 0)
     assert compare("保留してください", "ja") == dict.fromkeys(Transcript.columns)
     assert compare("hold a line", None, language="en")["wer"] == pytest.approx(1 / 3, abs=1e-4)
     assert compare("hold the line", None, language="de")["wer"] is None

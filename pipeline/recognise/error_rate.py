@@ -44,12 +44,15 @@ def unit(language: str | None, text: str) -> str:
     return "character" if unspaced else "word"
 
 
-def count_errors(text: str, heard: str, language: str | None) -> Errors:
-    """Compare after normalising both: case, punctuation and, in English, spellings and numbers."""
+def count_errors(text: str, heard: str, language: str | None, by: str | None = None) -> Errors:
+    """Compare after normalising both: case, punctuation and, in English, spellings and numbers.
+
+    `by`: word or character; None: what `unit` says.
+    """
     import jiwer
 
     reference, hypothesis = (normalise(given, language) for given in (text, heard))
-    if unit(language, text) == "character":
+    if (by or unit(language, text)) == "character":
         reference, hypothesis = (" ".join(given.replace(" ", "")) for given in (reference, hypothesis))
     if not reference:
         return Errors(len(hypothesis.split()), 0)

@@ -38,6 +38,7 @@ class Transcript:
             pa.float32(),
             "errors in what it hears, of the text's words (characters, where a language writes no spaces)",
         ),
+        "cer": Column(pa.float32(), "errors in what it hears, of the text's characters, spaces left out"),
         "speech_language": Column(
             pa.string(), "language that it hears, ISO 639-1; null: it knows but one, or does not tell"
         ),
@@ -67,7 +68,8 @@ class Transcript:
             heard = spoken if spoken is not None and as_heard else self._transcribe(clip, code)
             found["transcript"] = heard.text
             found["transcript_confidence"] = None if heard.confidence is None else round(heard.confidence, 4)
-            found["wer"] = round(count_errors(row["text"], heard.text, language).rate, 4)
+            for name, by in (("wer", None), ("cer", "character")):
+                found[name] = round(count_errors(row["text"], heard.text, language, by).rate, 4)
         return found
 
     @cached_property
