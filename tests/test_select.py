@@ -9,6 +9,7 @@ from validate_helpers import make_dataset, scanned, sound_rows
 
 from pipeline.__main__ import main
 from pipeline.annotate.api import annotate
+from pipeline.annotate.files import read_annotations
 from pipeline.annotate.protocol import Column
 from pipeline.build.plan import read_excluded
 from pipeline.dataset.reader import Dataset
@@ -243,3 +244,14 @@ def test_a_page_shows_distributions_thresholds_hours_and_clips_to_hear(tmp_path,
     assert "<script" not in html
     kept = select(dataset, "snr > 30 AND edge < -40")
     assert f"{kept.rows} of 8 rows" in html
+
+
+def test_figures_come_along_but_for_those_that_compare_rows(source, tmp_path):
+    select(source, "code_run < 50 AND speaker = 'a'", output=tmp_path / "chosen")
+    chosen = Dataset(tmp_path / "chosen")
+    carried = [row for table in read_annotations(chosen, "codes") for row in table.to_pylist()]
+    before = {row["id"]: row for table in read_annotations(source, "codes") for row in table.to_pylist()}
+    assert carried == [before[name] for name in ids(chosen)]
+    assert annotate(chosen, ["codes"]) == 0
+    assert not (chosen.root / "annotations" / "duplicates").exists()
+    assert select(chosen, "code_entropy > 5").total == len(carried)

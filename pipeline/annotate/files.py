@@ -67,7 +67,9 @@ class AnnotationFile:
             pa.field(name, column.type, metadata={"meaning": column.meaning})
             for name, column in annotator.columns.items()
         ]
-        table = pa.Table.from_arrays(columns, schema=pa.schema(fields))
+        self._save(pa.Table.from_arrays(columns, schema=pa.schema(fields)), measured)
+
+    def _save(self, table: pa.Table, measured: dict[str, Any]) -> None:
         self.mark.unlink(missing_ok=True)
         writer = self.dataset.files(self.shard).writer
         with replacing(self.data, writer) as temporary:
@@ -77,21 +79,37 @@ class AnnotationFile:
             mark = json.dumps({**measured, **content}, indent=1, sort_keys=True)
             temporary.write_text(f"{mark}\n", encoding="utf-8")
 
+    def carry(self, kept: pa.Array, to: Dataset, of: State, become: State) -> None:
+        """Write the figures of the rows `kept` (booleans) as those of the same shard, made again, of `to`.
+
+        Figures that come of comparing rows are left out: other rows are there now.
+        """
+        mark = self.read_mark()
+        if mark is None or mark.get("measured") != rows_digest(of):
+            return
+        AnnotationFile(to, self.name, self.shard)._save(
+            self.read().filter(kept), {**mark, "measured": rows_digest(become)}
+        )
+
     def read(self) -> pa.Table:
         """Return the figures: `id` and the annotator's columns."""
         with local(self.data) as path:
             return pq.read_table(path)
 
 
+def rows_digest(state: State) -> str:
+    """Return the checksum of a shard's rows; without any, the digest of what they were to be made of."""
+    return next((f["sha256"] for path, f in state.files.items() if path.startswith("data/")), state.inputs)
+
+
 def measured_by(annotator: Annotator, dataset: Dataset, state: State, *, compares: bool) -> dict[str, Any]:
     """Return what a mark says of the annotator and of what it measured."""
-    data = next((f["sha256"] for path, f in state.files.items() if path.startswith("data/")), state.inputs)
     return {
         "annotator": annotator.name,
         "version": annotator.version,
         "settings": json.loads(json.dumps(dict(annotator.settings))),
         "columns": {name: column.meaning for name, column in annotator.columns.items()},
-        "measured": dataset.digest() if compares else data,
+        "measured": dataset.digest() if compares else rows_digest(state),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
+from pipeline.annotate.files import AnnotationFile, annotated
 from pipeline.dataset.manifest import Manifest, ManifestRow
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.summary import finish
@@ -64,7 +65,9 @@ def _write(source: Dataset, choice: Choice, target: Path) -> None:
         first_row += len(table)
         marks = {"inputs": plan.digest, "codec": state.codec, "timings": {}}
         rejections = [*_rejections(source, state.shard), *_refused(table, why)]
-        write_shard(chosen.files(state.shard), table.filter(pa.array(kept)), rejections, marks)
+        made = write_shard(chosen.files(state.shard), table.filter(pa.array(kept)), rejections, marks)
+        for name in annotated(source):
+            AnnotationFile(source, name, state.shard).carry(pa.array(kept), chosen, state, made)
 
 
 def _left_out(source: Dataset, choice: Choice) -> Iterator[dict[str, str]]:
