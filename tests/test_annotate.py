@@ -175,12 +175,12 @@ def test_what_is_measured_is_not_measured_again_and_what_changed_is(tmp_path, ro
 KILLED = """
 import os, signal, sys
 from pipeline.annotate import files
-written = files.write_text
-def write(path, text):
+replacing = files.replacing
+def write(path, writer):
     if path.name.endswith("00001.json"):
         os.kill(os.getpid(), signal.SIGKILL)
-    written(path, text)
-files.write_text = write
+    return replacing(path, writer)
+files.replacing = write
 from pipeline.annotate.api import annotate
 annotate(sys.argv[1], ["codes", "duplicates"])
 """
