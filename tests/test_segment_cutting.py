@@ -107,3 +107,39 @@ def test_speech_without_a_pause_is_held_for_two_minutes_at_most_and_marked(netwo
     pieces = pieces_of(network, parts)
     assert [piece.whole for piece in pieces] == [True, False, False, True]
     assert max(piece.seconds for piece in pieces) < 121
+
+
+class Says:
+    """In the network's place: the probabilities of the frames, one after the other."""
+
+    def __init__(self, probabilities) -> None:
+        self.left = list(probabilities)
+
+    def __call__(self, frames, state):
+        said, self.left = self.left[: len(frames)], self.left[len(frames) :]
+        return torch.tensor(said), state
+
+
+def cut_at(probabilities, **settings):
+    """The pieces, in frames."""
+    audio = np.random.default_rng(0).normal(0, 0.01, len(probabilities) * FRAME).astype(np.float32)
+    pieces = cut_stream([audio], Says(probabilities), SegmentSettings(margin=0, min_seconds=0, **settings))
+    return [(piece.start // FRAME, piece.end // FRAME) for piece in pieces]
+
+
+SILENCE, SPEECH = [0.0] * 40, [0.95] * 40
+
+
+def test_a_piece_begins_where_its_onset_is_first_faintly_heard():
+    assert cut_at([*SILENCE, 0.03, 0.38, 0.59, 0.11, 0.09, 0.42, *SPEECH, *SILENCE]) == [(41, 86)]
+    assert cut_at(SILENCE + [0.2] + [0.0] * 8 + SPEECH + SILENCE) == [(49, 89)]  # too long before it
+    assert cut_at([0.2] * 40 + SPEECH + SILENCE) == [(24, 80)]  # half a second at most
+
+
+def test_a_click_before_silence_stays_no_speech_however_faintly_it_begins():
+    assert cut_at([*SILENCE, 0.2, 0.3, 0.2, 0.7, 0.2, 0.2, *SILENCE]) == []
+
+
+def test_a_murmur_all_through_a_pause_leaves_the_pause():
+    murmur = [0.15] * 20
+    assert cut_at(SILENCE + SPEECH + murmur + SPEECH + SILENCE, pause=0.1) == [(40, 80), (84, 140)]

@@ -17,6 +17,8 @@ from pipeline.recognise.speech import FRAME, RATE, Network, SpeechDetector
 from pipeline.segment.settings import SegmentSettings
 
 ON, OFF = 0.5, 0.35  # probabilities at which speech begins and ends
+FAINT = 0.1  # probability at which an onset may have begun: the detector is late by 0.1 s and more at vowels
+ONSET = 16 * FRAME  # samples that an onset may last until speech is sure
 BREATH = 3  # frames without speech that make a pause: 0.1 s, longer than a stop consonant's closure
 SHORTEST = 3  # frames of speech; less is a click
 LONE = 1.0  # seconds of pause over which too short a segment is not joined with the next
@@ -72,9 +74,13 @@ def cut_stream(blocks: Iterable[np.ndarray], network: Network, settings: Segment
 
 @dataclass
 class _Speech:
-    """Samples that hold speech without a pause: [start, end). `whole`: it begins after a pause."""
+    """Samples that hold speech without a pause: [start, end); from `sure` on the detector is sure of it.
+
+    `whole`: it begins after a pause.
+    """
 
     start: int
+    sure: int
     end: int
     whole: bool = True
 
@@ -90,6 +96,7 @@ class _Cutter:
         self._audio, self._origin = np.zeros(0, np.float32), 0
         self._heard = 0  # samples whose probabilities are known
         self._silent = BREATH  # frames since speech was last heard
+        self._faint = self._faint_end = 0  # begin and end of what may be an onset, before the next frame
         self._speech: list[_Speech] = []
         self._ended = 0  # end of the last piece
         self._closed = False
@@ -104,13 +111,18 @@ class _Cutter:
         self._heard += FRAME
         if probability >= (OFF if self._silent == 0 else ON):
             if self._silent >= BREATH or not self._speech:
-                self._speech.append(_Speech(begins, begins, whole=self._silent >= BREATH))
+                start = self._onset(begins) if self._silent >= BREATH else begins
+                self._speech.append(_Speech(start, begins, begins, whole=self._silent >= BREATH))
             self._speech[-1].end = self._heard
             self._silent = 0
         else:
             self._silent += 1
             if self._silent == BREATH:
                 self._forget_click()
+        if probability >= FAINT:
+            if begins - self._faint_end > BREATH * FRAME:
+                self._faint = begins
+            self._faint_end = self._heard
 
     def close(self) -> None:
         """Take it that nothing follows."""
@@ -127,15 +139,22 @@ class _Cutter:
 
     def forget(self) -> None:
         """Drop the audio that no piece can need."""
-        keep = self._speech[0].start if self._speech else self._heard
+        keep = self._speech[0].start if self._speech else self._heard - ONSET
         number = keep - self._margin - self._origin
         if number > 0:
             self._audio, self._origin = self._audio[number:], self._origin + number
 
+    def _onset(self, begins: int) -> int:
+        """Return where speech that is sure from sample `begins` has begun: after a pause, if it is faint."""
+        if begins - self._faint_end > BREATH * FRAME:
+            return begins
+        earliest = self._speech[-1].end + BREATH * FRAME if self._speech else self._ended
+        return min(begins, max(self._faint, begins - ONSET, earliest))
+
     def _forget_click(self) -> None:
         if self._speech:
             last = self._speech[-1]
-            if last.whole and last.end - last.start < SHORTEST * FRAME:
+            if last.whole and last.end - last.sure < SHORTEST * FRAME:
                 self._speech.pop()
 
     def _ready(self) -> int | None:
