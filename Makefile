@@ -64,7 +64,7 @@ types: .venv/all  ## static types
 tests: .venv/all build/models/tiny.en.pt  ## every test: [JOBS=2 processes, each a file at a time] [ARGS=]
 	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
-faults: .venv/all  ## every fault of the disk and every kill, at every call of small runs (an hour): [ARGS=--every 10]
+faults: .venv/all  ## every fault of the disk and every kill, at every call of small runs (hours): [ARGS=--every 10]
 	PYTHONPATH=.:tests $(RUN) -m faults.sweep --table tests/faults/results.md $(ARGS)
 
 soak: .venv/all  ## runs, killed and run again for an hour, leave nothing behind: [SECONDS=3600]

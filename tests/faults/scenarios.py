@@ -68,6 +68,7 @@ class Scenario:
     struck: str = "box"  # the folder whose calls meet faults
     workers: bool = False  # other processes make calls too, and the run outlives their deaths
     hub: bool = False  # the outcome is also what the Hub holds
+    every: int = 1  # the whole sweep plays each so-manieth fault
 
 
 def create(output: str, *more: str) -> Words:
@@ -181,9 +182,9 @@ def _with_loader_processes() -> list[Scenario]:
 
 
 def on_ray() -> list[Scenario]:
-    """Faults of a run on Ray and of its worker: half a minute each, so only the whole sweep plays them."""
+    """Faults of a run on Ray and of its worker: a cluster is started for each, so few are played."""
     command = create("out", "--engine", "ray", "--set", "run.worker_cpus=1", "--set", "run.ray_workers=1")
-    return [Scenario("on a Ray cluster", command, workers=True)]
+    return [Scenario("on a Ray cluster", command, workers=True, every=41)]
 
 
 def content(box: Path) -> dict[str, bytes]:

@@ -199,7 +199,8 @@ def sweep(
     with bench(folder, build(folder.parent)) as played:
         for scenario in scenarios:
             played.set_up(scenario)
-            for case in list(played.cases())[share[0] * every :: share[1] * every]:
+            step = every * scenario.every
+            for case in list(played.cases())[share[0] * step :: share[1] * step]:
                 if time.monotonic() > ends:
                     return
                 outcome = played.play(case)
