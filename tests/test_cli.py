@@ -150,14 +150,32 @@ def test_the_sample_corpus_keeps_its_licence(finished):
     assert "knows one voice" not in done.stdout
 
 
-def test_every_verb_that_writes_somewhere_spells_it_alike():
-
-    spelled = {}
+def options_by_verb():
+    """Each long option, and how each verb that has it shows it: its value's name and type."""
+    found = {}
     for verb in VERBS:
         parser = argparse.ArgumentParser()
         importlib.import_module(f"pipeline.cli.{verb.replace('-', '_')}").add_arguments(parser)
         for action in parser._actions:
-            if "--output" in action.option_strings or "-o" in action.option_strings:
-                spelled[verb] = action.option_strings
-    assert set(spelled) == {"segment", "create", "plan", "select", "export", "speak", "export-onnx"}
-    assert all(options == ["-o", "--output"] for options in spelled.values())
+            for option in action.option_strings:
+                found.setdefault(option, {})[verb] = action
+    return found
+
+
+def test_every_verb_that_writes_somewhere_spells_it_alike():
+    output = options_by_verb()["--output"]
+    assert set(output) == {"segment", "create", "plan", "select", "export", "speak", "export-onnx"}
+    assert all(action.option_strings == ["-o", "--output"] for action in output.values())
+
+
+def test_an_option_that_several_verbs_have_takes_the_same_in_each():
+    named_after_what_is_written = {"-o", "--output", "--report"}
+    shared = {option: verbs for option, verbs in options_by_verb().items() if len(verbs) > 1}
+    assert {"--codec", "--device", "--audio", "--seed", "--asr", "--tokenizer", "--json"} <= set(shared)
+    differing = {
+        option: {verb: (action.metavar, action.type) for verb, action in verbs.items()}
+        for option, verbs in shared.items()
+        if option not in named_after_what_is_written
+        and len({(action.metavar, action.type, action.nargs) for action in verbs.values()}) > 1
+    }
+    assert differing == {}

@@ -38,9 +38,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audio", metavar="DIR", help="where the recordings are, if they were moved")
     parser.add_argument("--text", metavar="FILE", help="where the transcripts are, likewise")
     hears = f"{ASR.description} [{ASR.default}]"
-    parser.add_argument("--asr", metavar="NAME", help=f"of transcript: {hears}")
-    parser.add_argument("--language", metavar="CODE", help="of transcript: language of rows that name none")
-    parser.add_argument("--device", default="auto", help="of transcript: auto, cpu, cuda or cuda:1 [auto]")
+    parser.add_argument("--asr", metavar="NAME_OR_PATH", help=f"of transcript: {hears}")
+    parser.add_argument(
+        "--language", metavar="LANGUAGE", help="of transcript: language of rows that name none"
+    )
+    parser.add_argument(
+        "--device", default="auto", metavar="DEVICE", help="of transcript: auto, cpu, cuda or cuda:1 [auto]"
+    )
     parser.add_argument("--threads", type=int, metavar="N", help="recordings decoded at once [cores]")
 
 

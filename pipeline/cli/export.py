@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="chosen by chance, as whole speakers, or by --val-ids [seed]",
     )
     split.add_argument("--val-ids", metavar="FILE", help="for --split-by id: a text file, one id a line")
-    split.add_argument("--seed", type=int, default=0, help="another one chooses other rows [0]")
+    split.add_argument("--seed", type=int, default=0, metavar="N", help="another one chooses other rows [0]")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -15,7 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     codec = CodecSettings.model_fields["name"].default
     parser.add_argument("-o", "--output", type=Path, required=True, help="the file to write, .onnx")
-    parser.add_argument("--codec", default=codec, help=f"Hugging Face id or folder ({codec})")
+    parser.add_argument(
+        "--codec", default=codec, metavar="NAME_OR_PATH", help=f"Hugging Face id or folder ({codec})"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.cli.output import program_name
 
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: key of SegmentSettings, argparse options
-    "--asr": ("asr", {"metavar": "MODEL"}),
+    "--asr": ("asr", {"metavar": "NAME_OR_PATH"}),
     "--agree": ("agree", {"metavar": "MODEL2"}),
     "--language": ("language", {"metavar": "LANGUAGE"}),
     "--min": ("min_seconds", {"type": float, "metavar": "S"}),
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("recordings", metavar="RECORDINGS", help="folder of recordings, also s3://…")
     parser.add_argument("-o", "--output", required=True, metavar="PREPARED", help="folder for the segments")
     parser.add_argument("--ext", metavar=".EXT", help="take only recordings with this ending, such as .wav")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N [auto]")
+    parser.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N [auto]")
     parser.add_argument(
         "--num-workers", type=int, default=2, metavar="N", help="processes that decode recordings [2]"
     )
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--part",
         type=int,
-        metavar="I",
+        metavar="K",
         help="which of them this is, from 0 [Slurm's array or torchrun's number, else all parts]",
     )
     for flag, (key, options) in FLAGS.items():

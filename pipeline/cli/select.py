@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     budget.add_argument("--rows", type=int, metavar="N", help="rows to take at most")
     budget.add_argument("--balance", metavar="COLUMN", help="take turns between its values, such as speaker")
     budget.add_argument("--each", type=float, metavar="H", help="hours of each value of --balance at most")
-    budget.add_argument("--seed", type=int, default=0, help="draws another order to take rows in [0]")
+    budget.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="draws another order to take rows in [0]"
+    )
     goes = parser.add_argument_group("result")
     goes.add_argument("-o", "--output", metavar="DIR", help="folder of the dataset to write")
     goes.add_argument("--as-exclude", metavar="FILE", help="ids of the other rows, for `create --exclude`")

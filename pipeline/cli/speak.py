@@ -50,10 +50,16 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("model")
     if not any(action.dest == "model" for action in parser._actions):
-        group.add_argument("--model", help="LoRA folder, model folder or Hugging Face id (the sample model)")
+        group.add_argument(
+            "--model",
+            metavar="NAME_OR_PATH",
+            help="LoRA folder, model folder or Hugging Face id (the sample model)",
+        )
     codec = CodecSettings.model_fields["name"].default
-    group.add_argument("--codec", default=codec, help=f"the codec it was trained for ({codec})")
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    group.add_argument(
+        "--codec", default=codec, metavar="NAME_OR_PATH", help=f"the codec it was trained for ({codec})"
+    )
+    group.add_argument("--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or cuda:N")
     group.add_argument("--bf16", action="store_true", help="bf16; fp16 or float32 where the device lacks it")
     group.add_argument("--attn", default="auto", help="auto, sdpa, flash, or flex with --compile")
     group.add_argument(
@@ -89,7 +95,9 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
         default=usual.max_codes,
         help="longest sentence, 50 codes a second (%(default)s)",
     )
-    group.add_argument("--seed", type=int, help="the same seed gives the same speech (drawn, and printed)")
+    group.add_argument(
+        "--seed", type=int, metavar="N", help="the same seed gives the same speech (drawn, and printed)"
+    )
     group.add_argument("--normalise", default="auto", help="auto (Japanese text), ja or off")
 
 

@@ -31,7 +31,7 @@ FLAGS: Flags = {
     "--seed": ("validation.seed", {"type": int, "metavar": "N"}),
     "--asr": ("validation.asr", {"metavar": "NAME_OR_PATH"}),
     "--codec": ("codec.name", {"metavar": "NAME_OR_PATH"}),
-    "--device": ("codec.device", {}),
+    "--device": ("codec.device", {"metavar": "DEVICE"}),
 }
 
 
