@@ -33,11 +33,12 @@ from pipeline.build.ranks import create_rank
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import LimitSettings, Settings
 from pipeline.corpus import Corpus, open_corpus
+from pipeline.dataset.folder import open_or_init
 from pipeline.dataset.manifest import Manifest, ManifestRow, ShardPlan
 from pipeline.dataset.mark import is_growing, read_mark
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import UsageError
-from pipeline.storage.claims import Rank, claimed
+from pipeline.storage.claims import Rank, claimed, claimed_rank
 from pipeline.utterance import Utterance
 
 KILLS = int(os.environ.get("PLAN_KILLS", "2"))  # of each way to run; docs/scale.md gives the longer one
@@ -382,6 +383,15 @@ def test_a_part_makes_shards_while_another_plans(tmp_path, corpus, monkeypatch):
     assert any(ended)
     monkeypatch.undo()
     assert content(root) == content(make(tmp_path / "whole/out", chosen))
+
+
+def test_a_part_does_not_close_a_dataset_of_which_nothing_could_be_planned(tmp_path, corpus):
+    chosen, root = settings_for(corpus), tmp_path / "out"
+    with claimed_rank(root, Rank(0, 2), print) as claim:
+        open_or_init(root, chosen)
+        claim.planned()  # and then it fails
+        assert create_rank(root, chosen, Rank(1, 2), lambda line: None) is None
+    assert not (root / "stats.json").exists()
 
 
 def test_a_plan_made_by_itself_is_encoded_from_as_it_is(tmp_path, corpus):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +17,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPool
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import parent_process
 
+from pipeline.audio.decoders import silence_native_output
 from pipeline.build.examine import Entry, Examiner
 from pipeline.dataset.manifest import ManifestRow
 from pipeline.errors import PipelineError
@@ -49,7 +51,8 @@ def examine_all(
     following = next(chunks, None)
     if following is None:
         return
-    context = multiprocessing.get_context("forkserver")
+    # Not the loader's fork server: that has imported torch, which reading headers has no use for.
+    context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, context, initializer=_start, initargs=(examine,))
     try:
         yield from _in_order(pool, _work, itertools.chain([following], chunks), count, progress)
@@ -85,10 +88,10 @@ def _in_order(
 
 
 def _examined(examine: Examiner, chunk: list[Task]) -> list[Examined]:
-    return [examine_one(examine, task) for task in chunk]
+    return [_examine_one(examine, task) for task in chunk]
 
 
-def examine_one(examine: Examiner, task: Task) -> Examined:
+def _examine_one(examine: Examiner, task: Task) -> Examined:
     """Return the number of the known row, and the row now unless it is as known."""
     entry, known, first_of_id = task
     number, old = known or (None, None)
@@ -104,12 +107,14 @@ class _Process:
 
 
 def _start(examine: Examiner) -> None:
+    """Make this process a quiet child, deaf to Ctrl-C, which its parent has, and gone when that is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    silence_native_output()
     _Process.examine, _Process.threads = examine, ThreadPoolExecutor(THREADS)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """End with the parent, also if it is killed: the fork server, whose child this is, outlives it."""
     if (parent := parent_process()) is not None:
         parent.join()
         os._exit(1)

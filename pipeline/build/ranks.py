@@ -133,7 +133,7 @@ def _make_rank(
             manifest, growing = Manifest(root / "manifest"), is_growing(root / "manifest")
             dataset.reread(shard.shard for shard in unfinished(dataset, manifest))
             left = unfinished(dataset, manifest)
-            if not left and not growing:
+            if manifest.shards and not left and not growing:
                 close(dataset, target)
                 check_reject_rate(dataset, settings)
                 return dataset
