@@ -13,7 +13,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import parent_process
 
@@ -24,8 +24,8 @@ from pipeline.errors import PipelineError
 
 THREADS = 8  # of a process: they wait for the disk, and header readers let go of the interpreter
 CHUNK = 64  # utterances a task
-ALONE = 64  # tasks that this process examines before others are started
-AHEAD = 4  # tasks under way for each that is at work: bounds memory
+ALONE = 64  # tasks with new utterances that this process examines before others are started
+AHEAD = 4  # tasks under way for each thread: bounds memory
 Task = tuple[Entry, tuple[int, ManifestRow] | None, bool]  # its known row and number; first of its id?
 Examined = tuple[int | None, ManifestRow | None]  # the known row's number; the row, None if it is as known
 
@@ -44,47 +44,59 @@ def examine_all(
     """
     iterator = iter(tasks)
     chunks = iter(lambda: list(itertools.islice(iterator, CHUNK)), [])
-    count = processes or _cores()
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="probe") as threads:
-        few = itertools.islice(chunks, ALONE) if count > 1 else chunks
-        yield from _in_order(threads, lambda chunk: _examined(examine, chunk), few, THREADS, progress)
-    following = next(chunks, None)
-    if following is None:
-        return
-    # Not the loader's fork server: that has imported torch, which reading headers has no use for.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(count, context, initializer=_start, initargs=(examine,))
+    under_way: deque[Future[list[Examined]]] = deque()
+    with _Pools(examine, processes or _cores()) as pools:
+        for chunk in itertools.chain(chunks, itertools.repeat(None, AHEAD * THREADS)):
+            if chunk is not None:
+                under_way.append(pools.submit(chunk))
+            while under_way and (chunk is None or len(under_way) >= AHEAD * THREADS or under_way[0].done()):
+                done = _result(under_way.popleft())
+                progress(len(done))
+                yield from done
+
+
+class _Pools:
+    """Threads of this process, and processes once there is much that they are worth starting for."""
+
+    def __init__(self, examine: Examiner, processes: int) -> None:
+        self._examine, self._count, self._new = examine, processes, 0
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="probe")
+        self._processes: ProcessPoolExecutor | None = None
+
+    def submit(self, chunk: list[Task]) -> Future[list[Examined]]:
+        """Begin to examine a chunk. One whose rows are all known costs no more than a look at each file."""
+        is_new = any(known is None for _, known, _ in chunk)
+        self._new += is_new
+        if not is_new or self._new <= ALONE or self._count == 1:
+            return self._threads.submit(_examined, self._examine, chunk)
+        if self._processes is None:
+            # Not the loader's fork server: that has imported torch, which reading headers has no use for.
+            context = multiprocessing.get_context("spawn")
+            self._processes = ProcessPoolExecutor(self._count, context, _start, (self._examine,))
+        return self._processes.submit(_work, chunk)
+
+    def __enter__(self) -> _Pools:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._threads.shutdown(cancel_futures=True)
+        if self._processes is not None:
+            self._processes.shutdown(cancel_futures=True)
+
+
+def _result(examined: Future[list[Examined]]) -> list[Examined]:
     try:
-        yield from _in_order(pool, _work, itertools.chain([following], chunks), count, progress)
+        return examined.result()
     except BrokenProcessPool as error:
         raise PipelineError(
             "a process that reads the headers of the audio has died (out of memory?): run the same command "
             "again, which goes on"
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _cores() -> int:
     # Only Linux tells the cores that this process may use; elsewhere it may use all.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _in_order(
-    pool: Executor,
-    work: Callable[[list[Task]], list[Examined]],
-    chunks: Iterable[list[Task]],
-    at_work: int,
-    progress: Callable[[int], object],
-) -> Iterator[Examined]:
-    under_way: deque[Future[list[Examined]]] = deque()
-    for chunk in itertools.chain(chunks, itertools.repeat(None, AHEAD * at_work)):
-        if chunk is not None:
-            under_way.append(pool.submit(work, chunk))
-        while under_way and (chunk is None or len(under_way) >= AHEAD * at_work or under_way[0].done()):
-            done = under_way.popleft().result()
-            progress(len(done))
-            yield from done
 
 
 def _examined(examine: Examiner, chunk: list[Task]) -> list[Examined]:
