@@ -95,7 +95,7 @@ class SeenIds:
 def _on_disk(values: np.ndarray) -> np.ndarray:
     """Return the values in a file without a name, whose space is free again when the array goes."""
     with tempfile.TemporaryFile() as file:
-        np.ascontiguousarray(values).tofile(file)
+        file.write(np.ascontiguousarray(values).data)  # tofile would not say why the disk refuses
         file.flush()
         return np.memmap(file, values.dtype, "r")
 

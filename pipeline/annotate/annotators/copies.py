@@ -6,9 +6,7 @@ against each other; the share of equal bits, from half to all, says how alike th
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 import duckdb
@@ -19,6 +17,7 @@ from pipeline.annotate.annotators.fingerprint import SIZE, Fingerprint
 from pipeline.annotate.files import read_annotations
 from pipeline.annotate.protocol import Column, Rows, Values
 from pipeline.dataset.reader import Dataset
+from pipeline.storage.scratch import scratch_folder
 
 KEYS = SIZE // 2  # parts of two bytes
 SIMILAR = 0.5  # from which a row is named: three of four bits are equal
@@ -48,8 +47,8 @@ class Copies:
 
     def prepare(self, dataset: Dataset) -> None:
         """See `DatasetAnnotator.prepare`."""
-        with tempfile.TemporaryDirectory(prefix="copies-") as folder:
-            spill = str(Path(folder, "duckdb"))
+        with scratch_folder("copies") as folder:
+            spill = str(folder / "duckdb")
             with duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": spill}) as db:
                 _fill(db, dataset)
                 found = db.execute(QUERY).fetchall()

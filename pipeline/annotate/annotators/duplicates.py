@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from pipeline.annotate.protocol import Column, Rows, Values
 from pipeline.dataset.reader import Dataset
+from pipeline.errors import naming
 from pipeline.ragged import Ragged, from_arrow
 from pipeline.storage.scratch import scratch_folder
 
@@ -66,11 +67,11 @@ def _similar(dataset: Dataset, db: duckdb.DuckDBPyConnection, path: Path) -> dic
     db.execute("CREATE TABLE bands (band UTINYINT, key UBIGINT, row BIGINT)")
     db.execute("CREATE TABLE ids (row BIGINT, id VARCHAR)")
     first_row = 0
-    with path.open("wb") as file:
+    with naming(path), path.open("wb") as file:
         for table in dataset.tables(["id", "code"]):
             numbers = np.arange(first_row, first_row + len(table))
             signed = signatures(from_arrow(table["code"]))
-            signed.tofile(file)
+            file.write(signed.data)  # tofile would not say why the disk refuses
             grouped = signed.reshape(len(table), BANDS, HASHES // BANDS).astype(np.uint64)
             keys = grouped[:, :, 0] << np.uint64(32) | grouped[:, :, 1]
             added = pa.table(
