@@ -10,7 +10,10 @@ The plain way is the one that this project grew from: `model.generate` with samp
 vocabulary, in the same dtype, one request at a time (it batches none), with transformers' own cache.
 `static` is the same with `cache_implementation="static"`, which transformers compiles on CUDA; where that is
 not at least 1.3 times slower than this project's decoder, it should replace it. `server` is `transformers
-serve`, with one request at a time and with eight. Each way of attention that the machine has is measured.
+serve`, compiled on CUDA, with one request at a time, and with eight that it batches continuously. All ways
+continue the same prompt by the same number of tokens, with the same sampling, in the same dtype, after a run
+to warm up; the server is asked over HTTP, as it is used. Each way of attention that the machine
+has is measured.
 On a CPU the ratio is of CPU seconds, which other work on the machine lengthens less than wall time; both are
 written.
 """
@@ -100,7 +103,11 @@ def measure(
     plain = codes / best(lambda: generate_plainly(model, prompt, codes))
     plain_fair = codes / best(lambda: generate_plainly(model, prompt, codes), fair)
     static = codes / best(lambda: generate_plainly(model, prompt, codes, cache_implementation="static"))
-    served = {rows: race_server(model, tokenizer, prompt, codes, rows) for rows in (1, 8)} if server else None
+    served = (
+        {rows: race_server(model, tokenizer, prompt, plain_sampling(codes), rows, best) for rows in (1, 8)}
+        if server
+        else None
+    )
     compiler = partial(compiled, device=device) if compile else as_it_is
     attention.use(model, attention.SDPA)
     decoder = Decoder(model, layout, slots=max(BATCHES), length=2048, compiler=compiler)
@@ -175,18 +182,20 @@ def generate_plainly(model: Any, prompt: Sequence[int], codes: int, **options: A
     """`model.generate`, sampling, as the program before ran it."""
     ids = torch.tensor([prompt], device=model.device)
     model.set_attn_implementation("sdpa")
-    model.generate(
-        ids,
-        attention_mask=torch.ones_like(ids),
-        max_new_tokens=codes,
-        min_new_tokens=codes,
-        do_sample=True,
-        temperature=0.8,
-        top_p=0.95,
-        top_k=50,
-        repetition_penalty=1.1,
-        **options,
-    )
+    model.generate(ids, attention_mask=torch.ones_like(ids), **plain_sampling(codes), **options)
+
+
+def plain_sampling(codes: int) -> dict[str, Any]:
+    """The sampling of every way but this project's, which has the same in `run`; none may end early."""
+    return {
+        "max_new_tokens": codes,
+        "min_new_tokens": codes,
+        "do_sample": True,
+        "temperature": 0.8,
+        "top_p": 0.95,
+        "top_k": 50,
+        "repetition_penalty": 1.1,
+    }
 
 
 def run(decoder: Decoder, prompts: list[list[int]], codes: int) -> list[np.ndarray]:

@@ -57,7 +57,7 @@ class SpeakTab:
                 i18n("generate"), variant="primary", interactive=False, elem_id="generate"
             )
             self.stop = gr.Button(i18n("stop"), variant="stop", elem_id="stop")
-        gr.Checkbox(True, label=i18n("aloud"), elem_id="aloud", container=False)
+        gr.Checkbox(True, label=i18n("aloud"), interactive=True, elem_id="aloud", container=False)
         gr.Examples([[one] for one in examples], [self.text], label=i18n("samples"))
         self.voice = VoiceInputs(self.studio, i18n, self.mode)
         with gr.Accordion(i18n("sampling"), open=False, elem_id="sampling"):
