@@ -14,6 +14,7 @@ import pytest
 from publish_helpers import ROWS, make_dataset
 
 from pipeline.__main__ import VERBS, main, run_command
+from pipeline.dataset.mark import PlanMark, write_mark
 
 DOCUMENTED = (Path(__file__).parents[1] / "docs" / "scripts.md").read_text(encoding="utf-8")
 ESCAPE = "\033["
@@ -61,6 +62,14 @@ def test_each_prints_one_object_of_the_documented_keys_and_the_rest_on_standard_
     }
     assert known["faults"] is None
     assert said.err == ""
+
+    write_mark(out / "manifest", PlanMark())  # as while planning is under way
+    assert main(["status", str(out)]) == 0
+    assert "1 of at least 1 shards done\nat least 3 utterances planned" in capsys.readouterr().out
+    assert main(["status", str(out), "--json"]) == 0
+    growing = json.loads(capsys.readouterr().out)
+    assert (growing["planned"], growing["complete"]) == (False, False)
+    write_mark(out / "manifest", None)
 
     judged = ["validate", str(out), "--sample", "0", "--exact", "0", "--json"]
     status = main(judged)

@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print counts; with --verify, raise PipelineError if a file is not what was written."""
     from pipeline.dataset.folder import unfinished
     from pipeline.dataset.manifest import Manifest
+    from pipeline.dataset.mark import is_growing
     from pipeline.dataset.reader import Dataset
     from pipeline.dataset.single_file import dataset_folder
     from pipeline.dataset.summary import all_faults
@@ -46,9 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
             raise _damage(str(dataset.root), faults)
         manifest, stats = Manifest(dataset.root / "manifest"), dataset.stats()
         left = unfinished(dataset, manifest)
+        planned = not is_growing(dataset.root / "manifest")
         found = {
             "dataset": str(dataset.root),
-            "complete": not left,
+            "complete": planned and not left,
+            "planned": planned,
             "shards": len(manifest.shards),
             "shards_done": len(manifest.shards) - len(left),
             "utterances": manifest.rows,
@@ -74,8 +77,9 @@ def _damage(root: str, faults: list[str]) -> PipelineError:
 def _tell(found: Mapping[str, Any]) -> None:
     from pipeline.dataset.stats import spoken_time
 
-    print(f"{found['dataset']}: {found['shards_done']:,} of {found['shards']:,} shards done")
-    print(f"{found['utterances']:,} utterances planned, {found['utterances_to_do']:,} to do")
+    least = "" if found["planned"] else "at least "  # planning runs ahead of the work, and is not at its end
+    print(f"{found['dataset']}: {found['shards_done']:,} of {least}{found['shards']:,} shards done")
+    print(f"{least}{found['utterances']:,} utterances planned, {found['utterances_to_do']:,} to do")
     print(f"{found['rows']:,} rows, {spoken_time(found['hours'])}, {found['rejected']:,} rejected")
     for reason, number in found["reasons"].items():
         print(f"  {number:,} {reason}")
