@@ -162,8 +162,8 @@ def test_ctrl_enter_generates(english: Page) -> None:
 def test_the_page_says_what_the_sample_model_is_and_offers_sentences_of_its_training(
     english: Page, japanese: Page
 ) -> None:
-    assert "demonstration" in english.text("#about")
-    assert "デモ" in japanese.text("#about")
+    english.until(lambda: "demonstration" in english.text("#about"))
+    japanese.until(lambda: "デモ" in japanese.text("#about"))
     assert "The conference is now locked." in english.text("body")
 
 

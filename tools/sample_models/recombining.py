@@ -138,7 +138,7 @@ class Mixer:
 
 def _as_sentence(text: str, draw: np.random.Generator) -> str:
     """A mixed text as people write: mostly a capital and a full stop, now and then without."""
-    text = text.rstrip(".,;:")
+    text = text.rstrip(".,;:!?")
     if draw.random() < 0.7:
         text = text[:1].upper() + text[1:]
     return text + "." if draw.random() < 0.7 else text
