@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,10 @@ import pyarrow.parquet as pq
 import soundfile
 
 from pipeline.audio.decode import decode, resample
+from pipeline.segment.folder import PreparedFolder
+from pipeline.segment.run import segment_recordings
+from pipeline.segment.settings import SegmentSettings
+from pipeline.storage.claims import Rank
 
 SAMPLE = Path(__file__).parents[1] / "data/sample"
 RATE = 16_000
@@ -60,3 +66,18 @@ def contents(root: Path) -> dict[str, bytes]:
     """Every file below a folder that is not hidden."""
     files = (path for path in sorted(root.rglob("*")) if path.is_file() and not path.name.startswith("."))
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in files}
+
+
+def segment_killed_once(root: Path, rank: Rank, device: str | None) -> None:
+    """Segment `root/in` to `root/killed` in a process that is killed when it has done a part, once a rank."""
+    seen, finish = root / f"killed-{rank.number}", PreparedFolder.finish_part
+
+    def finish_and_die(self: PreparedFolder, number: int) -> None:
+        finish(self, number)
+        if not seen.exists():
+            seen.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    PreparedFolder.finish_part = finish_and_die
+    settings = SegmentSettings(asr="fake:", recordings_per_part=1)
+    segment_recordings(str(root / "in"), str(root / "killed"), settings, rank=rank, say=lambda _: None)

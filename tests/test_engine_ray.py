@@ -11,12 +11,16 @@ import subprocess
 import sys
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 
 import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
+from segment_helpers import contents, record, segment_killed_once
 
+from pipeline.__main__ import main
 from pipeline.build.create import create
+from pipeline.build.engines.ray.ranks import run_ranks
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import Settings
 from pipeline.dataset.reader import Dataset
@@ -280,7 +284,9 @@ import os, signal, sys, json
 from pathlib import Path
 from engine_helpers import settings_for
 from pipeline import codec
+from pipeline.__main__ import main
 from pipeline.build.create import create
+from pipeline.build.engines.ray.ranks import run_ranks
 from pipeline.codec.fake import FakeCodec
 root, corpus = Path(sys.argv[1]), json.loads(sys.argv[2])
 
@@ -306,3 +312,19 @@ def test_a_shard_that_takes_worker_after_worker_down_ends_the_run(cluster, tmp_p
     with pytest.raises(PipelineError, match=r"shard 0 was at work in 3 workers that were lost"):
         make(tmp_path / "out", on_ray(corpus))
     assert Dataset(tmp_path / "out").states() == []
+
+
+def test_segment_on_a_cluster_writes_what_it_does_here_and_so_it_does_if_its_workers_are_killed(
+    cluster, tmp_path
+):
+    for name in ("a", "b", "c"):
+        record(tmp_path / f"in/{name}.wav", [1, 0])
+    arguments = ("segment", str(tmp_path / "in"), "--asr", "fake:", "--part-size", "1", "-o")
+    assert main([*arguments, str(tmp_path / "here")]) == 0
+    there = [*arguments, str(tmp_path / "there"), "--engine", "ray", "--ray-address", cluster.address]
+    assert main(there) == 0
+    assert contents(tmp_path / "there") == contents(tmp_path / "here")
+    settings = Settings().with_values({"run.ray_address": cluster.address, "codec.device": "cpu"})
+    run_ranks(partial(segment_killed_once, tmp_path), settings, print)
+    assert list(tmp_path.glob("killed-*"))
+    assert contents(tmp_path / "killed") == contents(tmp_path / "here")

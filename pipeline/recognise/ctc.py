@@ -84,7 +84,7 @@ class CtcModel:
             )
 
     def known(self, text: str) -> str:
-        """Return the letters among `text` that the model knows, each once."""
+        """Return the letters of a text that the model knows, each once."""
         return "".join(sorted(set(text) & self._places.keys()))
 
     @torch.inference_mode()

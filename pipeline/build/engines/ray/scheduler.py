@@ -115,7 +115,7 @@ class Scheduler:
             except LOST as error:
                 self._lost(queue, worker, error)
             except ray.exceptions.RayTaskError as error:
-                raise _of_the_user(error) from error
+                raise of_the_user(error) from error
         self._check_alone()
 
     def _check_alone(self) -> None:
@@ -141,7 +141,7 @@ class Scheduler:
     def _lost(self, queue: Any, worker: _Hired, error: Exception) -> None:
         cause = getattr(error, "cause", None)
         if isinstance(cause, ray.exceptions.RayTaskError):  # its own __init__ raised
-            raise _of_the_user(cause) from error
+            raise of_the_user(cause) from error
         ray.kill(worker.actor)  # if it only cannot be reached, it must not come back
         shard = answered(lambda: ray.get(queue.lost.remote(worker.number)))
         self.say(f"ray: worker {worker.number} was lost; others make its shards")
@@ -152,7 +152,7 @@ class Scheduler:
             ) from error
 
 
-def _of_the_user(error: ray.exceptions.RayTaskError) -> Exception:
+def of_the_user(error: ray.exceptions.RayTaskError) -> Exception:
     """Return the user's error, or the system's, that ended a worker; else Ray's with its traceback."""
     cause = getattr(error, "cause", None)
     if isinstance(cause, PipelineError) or (isinstance(cause, OSError) and cause.errno is not None):
