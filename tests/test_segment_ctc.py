@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from ctc_helpers import spoken, write_tone_model
+from segment_helpers import record, segments
 
+from pipeline.__main__ import main
 from pipeline.errors import UsageError
 from pipeline.recognise.ctc import CtcModel
 from pipeline.segment.aligning import align
@@ -59,3 +61,18 @@ def test_a_folder_that_is_no_ctc_model_is_refused_in_a_sentence(tmp_path, folder
         CtcModel(str(tmp_path), torch.device("cpu"), half=False)
     with pytest.raises(UsageError, match="there is no CTC model folder"):
         CtcModel("./absent", torch.device("cpu"), half=False)
+
+
+def test_segment_takes_the_model_beside_a_text_and_refuses_it_without_one(folder, tmp_path, capsys):
+    record(tmp_path / "in/a.flac", [0, 1, 2])
+    arguments = ["segment", str(tmp_path / "in"), "--asr", "fake:", "-o"]
+    assert main([*arguments, str(tmp_path / "heard")]) == 0
+    heard = " ".join(row["text"] for row in segments(tmp_path / "heard"))
+    (tmp_path / "book.txt").write_text(heard, encoding="utf-8")
+    model = ["--aligner", str(folder)]
+    assert main([*arguments, str(tmp_path / "out"), "--align", str(tmp_path / "book.txt"), *model]) == 0
+    given = [row["text"] for row in segments(tmp_path / "out")]
+    assert given
+    assert set(" ".join(given).split()) <= set(heard.split())
+    assert main([*arguments, str(tmp_path / "none"), *model]) == 2
+    assert "an aligner needs a text to align" in capsys.readouterr().err
