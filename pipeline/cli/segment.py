@@ -87,13 +87,14 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.storage.paths import is_remote, resolve_path
 
     started = time.monotonic()
-    places = [
-        str(path if is_remote(path) else path.absolute())
+    recordings, output = (
+        str(path if is_remote(path) else path.absolute())  # workers have another working folder
         for path in map(resolve_path, (arguments.recordings, arguments.output))
-    ]
+    )
     segment = partial(
         segment_recordings,
-        *places,
+        recordings,
+        output,
         settings,
         ext=arguments.ext,
         device=arguments.device,
