@@ -162,7 +162,7 @@ CODECS: dict[str, Damage] = {
 
 @pytest.fixture(autouse=True)
 def _asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("the user was asked something"))
 
 

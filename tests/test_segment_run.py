@@ -143,7 +143,7 @@ def test_other_settings_or_a_strange_folder_are_refused_in_a_sentence(recordings
 def test_what_cannot_be_is_one_sentence_and_status_2(arguments, said, tmp_path, monkeypatch, capsys):
     record(tmp_path / "one.wav", [1])
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert main(["segment", *arguments, "-o", str(tmp_path / "out")]) == 2
     told = capsys.readouterr().err
     assert said in told

@@ -40,8 +40,9 @@ class MemmapWriter:
         for stem, part in self._parts(split, rows):
             if stem not in self._files:
                 self._files[stem] = (self._folder / f"{stem}.memmap").open("wb")
+                self._rows[stem] = 0  # before a write that the disk may refuse: closing comes after it
             self._files[stem].write(part.tobytes())
-            self._rows[stem] = self._rows.get(stem, 0) + len(part)
+            self._rows[stem] += len(part)
 
     def close(self) -> None:
         """Close the files and write their shapes."""

@@ -148,6 +148,12 @@ def everything() -> list[Scenario]:
         Scenario(f"export {form}", export(form), (create("out"),))
         for form in ("llasa-trainer", "llasa-memmap", "unsloth-memmap", "sharded-memmap", "sft")
     ]
+    made += [
+        Scenario(
+            f"export {form}", ("export", "BOX/out", "--to", form, "--val-share", "0.3"), (create("out"),)
+        )
+        for form in ("webdataset", "lhotse")
+    ]
     other = export("sft", "--max-length", "40")
     made += [Scenario("export over an older one", export("sft"), (create("out"), other))]
     made += _with_loader_processes()
