@@ -176,6 +176,7 @@ def test_an_interrupted_run_says_so_in_one_line_and_ray_says_nothing(tmp_path, c
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored in a job of a script
     )
     watcher = subprocess.Popen([sys.executable, "-c", SIGNALLER, str(state), str(run.pid), str(int(number))])
     _, said = run.communicate()
