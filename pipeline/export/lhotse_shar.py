@@ -10,45 +10,24 @@ from __future__ import annotations
 import contextlib
 import gzip
 import json
-from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
 from pipeline.errors import naming
-from pipeline.export.rows import Row, Rows
+from pipeline.export.numbered import NumberedFile, NumberedFiles
+from pipeline.export.rows import Row
 from pipeline.export.tars import Tar
 
 PLACE = {"storage_type": "shar", "storage_path": "", "storage_key": ""}  # in the tar beside the cuts
 
 
-class LhotseWriter:
+class LhotseWriter(NumberedFiles):
     """Appends to the files of a split, and on to further ones."""
 
-    def __init__(self, folder: Path, rows_per_file: int) -> None:
-        self._folder = folder
-        self._rows_per_file = rows_per_file
-        self._open: dict[str, _Shard] = {}
-        self._rows: Counter[str] = Counter()
-
-    def write(self, split: str, rows: Rows) -> None:
-        """Append the rows of a split."""
-        for row in rows:
-            number, within = divmod(self._rows[split], self._rows_per_file)
-            if within == 0:
-                self._begin(split, number, with_audio=row.clip is not None)
-            self._open[split].add(row)
-            self._rows[split] += 1
-
-    def _begin(self, split: str, number: int, *, with_audio: bool) -> None:
-        if split in self._open:
-            self._open[split].close()
-        self._open[split] = _Shard(self._folder / split, number, with_audio)
-
-    def close(self) -> None:
-        """Finish the files."""
-        for shard in self._open.values():
-            shard.close()
+    def begin(self, split: str, number: int, *, with_audio: bool) -> NumberedFile:
+        """See `NumberedFiles.begin`."""
+        return _Shard(self._folder / split, number, with_audio)
 
 
 class _Shard:

@@ -8,42 +8,33 @@ at the first dot of a name, and ids may have dots.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
-from pipeline.export.rows import Rows
+from pipeline.export.numbered import NumberedFile, NumberedFiles
+from pipeline.export.rows import Row
 from pipeline.export.tars import Tar
 
 
-class WebDatasetWriter:
+class WebDatasetWriter(NumberedFiles):
     """Appends to `{split}-000000.tar`, and on to further files."""
 
-    def __init__(self, folder: Path, rows_per_file: int) -> None:
-        self._folder = folder
-        self._rows_per_file = rows_per_file
-        self._open: dict[str, Tar] = {}
-        self._rows: Counter[str] = Counter()
+    def begin(self, split: str, number: int, *, with_audio: bool) -> NumberedFile:
+        """See `NumberedFiles.begin`."""
+        return _Shard(self._folder / f"{split}-{number:06d}.tar", number * self._rows_per_file)
 
-    def write(self, split: str, rows: Rows) -> None:
-        """Append the rows of a split."""
-        for row in rows:
-            number, within = divmod(self._rows[split], self._rows_per_file)
-            if within == 0:
-                self._begin(split, number)
-            tar, key = self._open[split], f"{self._rows[split]:09d}"
-            tar.add(f"{key}.json", json.dumps(row.columns, ensure_ascii=False).encode())
-            tar.add(f"{key}.npy", row.codes_npy)
-            tar.add(f"{key}.txt", row.columns["text"].encode())
-            if row.clip is not None:
-                tar.add(f"{key}.flac", row.clip.content)
-            self._rows[split] += 1
 
-    def _begin(self, split: str, number: int) -> None:
-        if split in self._open:
-            self._open[split].close()
-        self._open[split] = Tar(self._folder / f"{split}-{number:06d}.tar")
+class _Shard:
+    def __init__(self, path: Path, first_row: int) -> None:
+        self._tar, self._row = Tar(path), first_row
+
+    def add(self, row: Row) -> None:
+        key = f"{self._row:09d}"
+        self._tar.add(f"{key}.json", json.dumps(row.columns, ensure_ascii=False).encode())
+        self._tar.add(f"{key}.npy", row.codes_npy)
+        self._tar.add(f"{key}.txt", row.columns["text"].encode())
+        if row.clip is not None:
+            self._tar.add(f"{key}.flac", row.clip.content)
+        self._row += 1
 
     def close(self) -> None:
-        """Finish the files."""
-        for tar in self._open.values():
-            tar.close()
+        self._tar.close()
