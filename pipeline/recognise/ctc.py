@@ -12,10 +12,8 @@ import torch
 from torchaudio.functional import forced_align
 
 from pipeline.errors import UsageError
-from pipeline.pretrained.checks import check_folder
-from pipeline.pretrained.folders import find_folder
-from pipeline.recognise.recogniser import RATE, unloadable
-from pipeline.runtime import quiet
+from pipeline.recognise.huggingface import dtype_on, loading
+from pipeline.recognise.recogniser import RATE
 
 WRONG = 6.0  # nats that a letter costs, about, where another one is said
 FLOOR = -10.0  # least log-probability of a frame: a model may be sure and wrong
@@ -54,21 +52,13 @@ class CtcModel:
         """Load it. Raises UsageError if that fails or its tokens are not letters."""
         from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
-        dtype = torch.bfloat16 if half and device.type == "cuda" else torch.float32
-        folder = find_folder(name, "CTC model")
-        if folder is not None:
-            check_folder(folder)
-        try:
-            with quiet():
-                load = {"trust_remote_code": False}
-                extractor: Any = AutoFeatureExtractor
-                self._features: Any = extractor.from_pretrained(name, **load)
-                tokenizer: Any = AutoTokenizer.from_pretrained(name, **load)
-                model: Any = AutoModelForCTC.from_pretrained(name, dtype=dtype, **load)
-        except UsageError:
-            raise
-        except Exception as error:  # the libraries raise almost any for a damaged or hostile folder
-            raise unloadable(name, error) from error
+        dtype = dtype_on(device, half)
+        with loading(name, "CTC model"):
+            load = {"trust_remote_code": False}
+            extractor: Any = AutoFeatureExtractor
+            self._features: Any = extractor.from_pretrained(name, **load)
+            tokenizer: Any = AutoTokenizer.from_pretrained(name, **load)
+            model: Any = AutoModelForCTC.from_pretrained(name, dtype=dtype, **load)
         self._model: Any = model.to(device).eval()
         self._device, self._dtype = device, dtype
         self._blank = int(tokenizer.pad_token_id)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,30 @@ def open_huggingface(name: str, device: torch.device, half: bool) -> Recogniser:
     """Load a model by id or folder. Raises UsageError if that fails."""
     from transformers import AutoConfig
 
-    dtype = torch.bfloat16 if half and device.type == "cuda" else torch.float32
-    folder = find_folder(name, "recogniser")
+    dtype = dtype_on(device, half)
+    with loading(name, "recogniser"):
+        if AutoConfig.from_pretrained(name, trust_remote_code=False).model_type == "whisper":
+            return Whisper(name, device, dtype)
+        return Pipeline(name, device, dtype)
+
+
+def dtype_on(device: torch.device, half: bool) -> torch.dtype:
+    """Return the type that a model's weights have: bfloat16 on a GPU with `half`, else float32."""
+    return torch.bfloat16 if half and device.type == "cuda" else torch.float32
+
+
+@contextlib.contextmanager
+def loading(name: str, kind: str) -> Iterator[None]:
+    """Check the folder of a model, if it is one, and load it quietly in the block.
+
+    `kind`: the model's role, in words. Raises UsageError for whatever the block raises.
+    """
+    folder = find_folder(name, kind)
     if folder is not None:
         check_folder(folder)
     try:
         with quiet():
-            if AutoConfig.from_pretrained(name, trust_remote_code=False).model_type == "whisper":
-                return Whisper(name, device, dtype)
-            return Pipeline(name, device, dtype)
+            yield
     except UsageError:
         raise
     except Exception as error:  # the libraries raise almost any for a damaged or hostile folder
