@@ -29,10 +29,10 @@ def settings_for(corpus: dict[str, str], **values: object) -> Settings:
     return Settings().with_values({**SMALL, **corpus, **values})
 
 
-def make(root: Path, settings: Settings) -> Path:
+def make(root: Path, settings: Settings, say: Callable[[str], object] = lambda line: None) -> Path:
     """Make the dataset and return its folder."""
     with claimed(root):
-        create(root, settings, lambda line: None)
+        create(root, settings, say)
     return root
 
 

@@ -83,6 +83,18 @@ def test_the_bytes_are_those_of_one_process_and_all_rejections_are_counted(
     assert (stats["rows"], stats["rejected"]) == (CLIPS, 2)
 
 
+def test_what_the_codec_has_to_say_is_told_of_one_worker(cluster, tmp_path, corpus, monkeypatch):
+    class Talkative(FakeCodec):
+        def report(self) -> str:
+            return "as it pleased"
+
+    use(monkeypatch, lambda settings, decoder=True: Talkative())
+    told: list[str] = []
+    make(tmp_path / "out", on_ray(corpus), told.append)
+    lines = [line for line in told if line.startswith(("codec: ", "encoder: "))]
+    assert lines == ["codec: fake:, 65,536 codes, licence CC0-1.0", "encoder: as it pleased"]
+
+
 def test_a_killed_node_costs_the_shards_it_held_and_a_joining_one_makes_them(
     cluster, tmp_path, corpus, monkeypatch
 ):

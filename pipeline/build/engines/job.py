@@ -39,6 +39,17 @@ class Job:
         return codec
 
 
+def introduction(codec: Codec) -> str:
+    """Return the line that names a codec."""
+    return f"codec: {codec.name}, {codec.codebook_size:,} codes, licence {codec.licence}"
+
+
+def account(codec: Codec) -> list[str]:
+    """Return the line on how a codec has worked, if there is anything to say."""
+    words = codec.report()
+    return [f"encoder: {words}"] if words else []
+
+
 class Engine(Protocol):
     """Makes every shard of a feed, and tells `watcher` what became of the clips."""
 

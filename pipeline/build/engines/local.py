@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.build.engines.job import Job, Say
+from pipeline.build.engines.job import Job, Say, account, introduction
 from pipeline.build.feed import ShardFeed
 from pipeline.build.shard_loop import Watcher, encode_shards
 
@@ -10,7 +10,7 @@ from pipeline.build.shard_loop import Watcher, encode_shards
 def make_shards(job: Job, feed: ShardFeed, watcher: Watcher, say: Say) -> None:
     """See `job.Engine`."""
     codec = job.checked_codec(job.settings.codec)
-    say(f"codec: {codec.name}, {codec.codebook_size:,} codes, licence {codec.licence}")
+    say(introduction(codec))
     for _ in encode_shards(
         feed,
         dataset=job.dataset,
@@ -21,5 +21,5 @@ def make_shards(job: Job, feed: ShardFeed, watcher: Watcher, say: Say) -> None:
         watcher=watcher,
     ):
         pass
-    if words := codec.report():
-        say(f"encoder: {words}")
+    for line in account(codec):
+        say(line)

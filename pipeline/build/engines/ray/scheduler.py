@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.storage.leases import check_leases
 
 POLL = 0.5  # seconds between looks at the workers
+PARTING = 5.0  # seconds that a worker has to tell how its codec did, when all shards are there
 NOTICE = 30.0  # seconds without a worker until the user is told
 LOST = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError)
 
@@ -48,6 +50,7 @@ class Scheduler:
     _fed: bool = False  # the queue has every shard
     _alone: float = field(default_factory=time.monotonic)  # when a worker was last seen
     _told: bool = False  # that there is none
+    _words: list[str] = field(default_factory=list)  # on the codec, by a worker that has ended
     _run: str = field(
         default_factory=lambda: secrets.token_hex(4)
     )  # tells this driver's workers from others'
@@ -58,6 +61,7 @@ class Scheduler:
         try:
             while self._count(queue):
                 self._look_after(queue)
+            self._say_how_it_went()
         finally:
             for worker in self._workers.values():
                 ray.kill(worker.actor)
@@ -111,12 +115,22 @@ class Scheduler:
         for reference in ended:
             worker = self._workers.pop(reference)
             try:
-                ray.get(reference)
+                self._words = ray.get(reference)
             except LOST as error:
                 self._lost(queue, worker, error)
             except ray.exceptions.RayTaskError as error:
                 raise of_the_user(error) from error
         self._check_alone()
+
+    def _say_how_it_went(self) -> None:
+        """Tell what a worker says of its codec; the first that has seen that nothing is left will do."""
+        ended, _ = ray.wait(list(self._workers), timeout=PARTING) if self._workers else ([], [])
+        for reference in ended:
+            with contextlib.suppress(ray.exceptions.RayError):  # every shard is there without it
+                self._words = ray.get(reference)
+        which = f" (one of {self._started} workers)" if self._started > 1 else ""
+        for line in self._words:
+            self.say(line + which)
 
     def _check_alone(self) -> None:
         """Tell the user when no worker is there. Raises PipelineError when none has come for too long."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 
-from pipeline.build.engines.job import Job
+from pipeline.build.engines.job import Job, account, introduction
 from pipeline.build.engines.shard_queue import Done
 from pipeline.build.shard_loop import encode_shards
 from pipeline.config import Settings
@@ -35,8 +35,8 @@ class Worker:
     def ready(self) -> None:
         """Answer, once this worker was started."""
 
-    def run(self, queue: Any) -> None:
-        """Work until no shard waits and none may come."""
+    def run(self, queue: Any) -> list[str]:
+        """Work until no shard waits and none may come; return what there is to say of the codec."""
 
         def shards() -> Iterator[ShardPlan | None]:
             while plan := ray.get(queue.next.remote(self._number)):
@@ -47,16 +47,18 @@ class Worker:
                     yield None
 
         job = self._job
+        codec = job.checked_codec(job.settings.codec)
         for state in encode_shards(
             shards(),
             dataset=job.dataset,
             source=job.source,
-            codec=job.checked_codec(job.settings.codec),
+            codec=codec,
             settings=job.settings,
             columns=job.columns,
             watcher=Silent(),
         ):
             ray.get(queue.finished.remote(self._number, summary(state)))
+        return [introduction(codec), *account(codec)]
 
 
 class Silent:
