@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 from pipeline.cli.output import as_typed, program_name
-from pipeline.errors import PipelineError, refusal
+from pipeline.errors import PipelineError, of_the_machine, refusal
 from pipeline.storage.scratch import remove_ownerless
 
 VERBS = {  # verb: what it does; its module pipeline.cli.VERB has add_arguments(parser) and run(arguments)
@@ -64,8 +64,9 @@ def run_command(command: Callable[[], int]) -> int:
     try:
         return command()
     except PipelineError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_status
+        refused = of_the_machine(error.__cause__)
+        print(f"error: {refusal(refused) if refused and refused.filename else error}", file=sys.stderr)
+        return PipelineError.exit_status if refused else error.exit_status
     except BrokenPipeError:
         print("error: the output was closed before the end", file=sys.stderr)
         sys.stdout = None  # or the interpreter complains that it cannot flush it

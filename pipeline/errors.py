@@ -10,6 +10,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+MACHINES = frozenset(  # what no other argument mends: the disk's fault, the memory's, the system's limits
+    (errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
+)
 REMEDIES = {
     errno.ENOSPC: "free some space",
     errno.EDQUOT: "free some space or ask for a larger quota",
@@ -61,6 +64,11 @@ def naming(path: object) -> Iterator[None]:
         if error.errno is not None and error.filename is None:
             error.filename = str(path)
         raise
+
+
+def of_the_machine(error: BaseException | None) -> OSError | None:
+    """Return the error if it says that the machine failed, and not that a file is wrong or missing."""
+    return error if isinstance(error, OSError) and error.errno in MACHINES else None
 
 
 def refusal(error: OSError) -> str:

@@ -17,6 +17,7 @@ from engine_helpers import build_corpus, content, settings_for
 from pipeline.__main__ import main, run_command
 from pipeline.build.dataset import create_dataset
 from pipeline.dataset import rows
+from pipeline.errors import UsageError
 from pipeline.storage.files import checksum, replacing
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,19 @@ def test_what_the_system_refuses_is_one_sentence_with_the_file_and_what_to_do(nu
     assert said.startswith(f"error: /data/out/a.jsonl: {os.strerror(number)}; ")
     assert remedy in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_disk_that_fails_while_an_input_is_read_is_no_wrong_setting(tmp_path, capsys):
+    def read() -> int:
+        try:
+            raise OSError(errno.EIO, "x", str(tmp_path / "text.txt"))
+        except OSError as error:
+            raise UsageError("cannot read the transcripts: give others") from error
+
+    assert run_command(read) == 1
+    assert capsys.readouterr().err.startswith(
+        f"error: {tmp_path / 'text.txt'}: Input/output error; check the disk"
+    )
 
 
 def test_an_error_of_ours_keeps_its_traceback():

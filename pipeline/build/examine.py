@@ -5,7 +5,6 @@ Nothing is decoded here.
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass, replace
 
 from pipeline.audio.decode import AudioError
@@ -13,9 +12,9 @@ from pipeline.audio.headers import Prober
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
 from pipeline.dataset.manifest import ManifestRow
+from pipeline.errors import of_the_machine
 from pipeline.utterance import Reason, Rejection, Utterance
 
-REFUSED = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)  # by the machine
 LATEST = 2**63 - 1  # ns since 1970; the manifest's column, and the year 2262
 Entry = Utterance | Rejection
 
@@ -45,7 +44,7 @@ class Examiner:
         try:
             size, mtime_ns = version_of(self.source, entry.audio)
         except OSError as error:
-            if error.errno in REFUSED:
+            if of_the_machine(error):
                 raise
             detail = f"{entry.audio}: {error.strerror or error}"
             return ManifestRow(entry, reason=Reason.MISSING_AUDIO, detail=detail)

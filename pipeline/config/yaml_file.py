@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +26,6 @@ def read_yaml(path: Path, what: str) -> Any:
             raise UsageError(f"the {what} {path} is larger than {MAX_BYTES:,} bytes: it cannot be one")
         return yaml.load(raw.decode("utf-8-sig"), Loader=_Loader)
     except OSError as error:
-        if error.errno == errno.EIO:  # the disk, and nothing that another argument mends
-            raise
         raise UsageError(f"cannot read the {what} {path}: {error.strerror or error}") from error
     except RecursionError as error:
         raise UsageError(f"{path} is not valid YAML: nested too deeply") from error

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO, cast
 from pipeline.config import CorpusSettings
 from pipeline.corpus import encodings
 from pipeline.corpus.entry import Malformed
-from pipeline.errors import UsageError
+from pipeline.errors import UsageError, naming
 from pipeline.storage.paths import is_remote
 
 HEAD = 100  # lines that recognition looks at
@@ -103,7 +103,8 @@ def _recoded_lines(file: BinaryIO, encoding: str, into: str) -> Iterator[bytes |
 @contextmanager
 def _as_usage(path: Path) -> Iterator[None]:
     try:
-        yield
+        with naming(path):
+            yield
     except (OSError, EOFError, zlib.error) as error:  # EOFError: a gzip file that ends early
         said = getattr(error, "strerror", None) or error
         raise UsageError(f"cannot read the transcripts {path}: {said}") from error

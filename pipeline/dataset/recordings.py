@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -52,9 +51,8 @@ class Recordings:
 
     def flac(self, locator: str, span: Span = (None, None)) -> Flac:
         """Return a recording, or a part of it. Raises UsageError if it cannot be read."""
-        import soundfile
-
         from pipeline.audio.decode import AudioError, decode
+        from pipeline.audio.encode import encoded
 
         start, end = span
         try:
@@ -64,9 +62,7 @@ class Recordings:
                 )
         except (OSError, AudioError) as error:
             raise _not_there(locator, str(error)) from error
-        file = io.BytesIO()
-        soundfile.write(file, waveform.numpy(), rate, format="FLAC")
-        return Flac(file.getvalue(), rate, len(waveform))
+        return Flac(encoded(waveform.numpy(), rate, "FLAC"), rate, len(waveform))
 
 
 def _not_there(locator: str, why: str) -> UsageError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeline.audio.encode import encoded
 from pipeline.codec import load_codec
 from pipeline.config import CodecSettings
 from pipeline.errors import UsageError
@@ -12,6 +13,7 @@ from pipeline.llasa.loading import ModelSettings, sample_model
 from pipeline.llasa.sampling import Sampling
 from pipeline.llasa.speaking import Progress, Speech, open_speaker
 from pipeline.llasa.voices import voice_of_row
+from pipeline.storage.files import replacing
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
@@ -79,11 +81,13 @@ def sound_files(output: str | Path, count: int) -> list[Path]:
 
 
 def write_sound(path: Path, speech: Speech) -> None:
-    """Write a speech as the sound file that the path's suffix names. Raises UsageError if it cannot."""
-    import soundfile
+    """Write a speech, complete or not at all, as the sound file that the path's suffix names.
 
+    Raises UsageError for a rate that such a file cannot have, OSError if the system refuses it.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, speech.waveform.clip(-1, 1), speech.sample_rate)
-    except (OSError, soundfile.SoundFileError) as error:
+        sound = encoded(speech.waveform.clip(-1, 1), speech.sample_rate, path.suffix[1:].upper())
+    except ValueError as error:
         raise UsageError(f"cannot write {path}: {error}") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(sound)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import soundfile
-
 from pipeline.audio.decode import decode, open_audio
+from pipeline.audio.encode import encoded
 from pipeline.audio.source import AudioSource
 from pipeline.errors import naming
 from pipeline.segment.records import Segment
@@ -35,9 +33,8 @@ def write_clips(folder: Path, source: AudioSource, segments: Sequence[Segment]) 
                     deadline_seconds=DEADLINE,
                 )
             name = f"{round(each.start * 1000):08d}-{round(each.end * 1000):08d}"
-            encoded = io.BytesIO()  # libsndfile does not always tell when a disk refuses its writes
-            soundfile.write(encoded, waveform.numpy(), rate, format="FLAC", subtype="PCM_24")
-            for ending, content in (("flac", encoded.getvalue()), ("txt", f"{each.text}\n".encode())):
+            sound = encoded(waveform.numpy(), rate, "FLAC", "PCM_24")
+            for ending, content in (("flac", sound), ("txt", f"{each.text}\n".encode())):
                 path = temporary / f"{name}.{ending}"
                 with naming(path):
                     path.write_bytes(content)

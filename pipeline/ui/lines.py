@@ -11,8 +11,8 @@ from typing import Any
 
 import gradio as gr
 
+from pipeline.audio.encode import encoded
 from pipeline.errors import UsageError
-from pipeline.llasa.speak import write_sound
 from pipeline.llasa.speaking import Speech
 from pipeline.ui import words
 from pipeline.ui.callbacks import show_user_errors
@@ -80,12 +80,8 @@ class Lines:
 
 
 def _zipped(spoken: Sequence[Speech]) -> str:
-    folder = Path(tempfile.mkdtemp(prefix="llasa-"))
-    archive = folder / "speech.zip"
+    archive = Path(tempfile.mkdtemp(prefix="llasa-")) / "speech.zip"
     with zipfile.ZipFile(archive, "w") as zipped:
         for number, one in enumerate(spoken, 1):
-            path = folder / f"{number:04d}.wav"
-            write_sound(path, one)
-            zipped.write(path, path.name)
-            path.unlink()
+            zipped.writestr(f"{number:04d}.wav", encoded(one.waveform.clip(-1, 1), one.sample_rate, "WAV"))
     return str(archive)

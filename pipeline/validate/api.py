@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,8 +84,6 @@ def _report_folder(dataset: Dataset, given: str | Path | None) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if error.errno in {errno.EIO, errno.ENOSPC}:
-            raise  # the disk's fault: another folder may be no better
         raise UsageError(
             f"cannot write the results to {folder} ({error.strerror}): give another folder, with --report"
         ) from error

@@ -144,6 +144,7 @@ def everything() -> list[Scenario]:
         ]
     plan = ("plan", *create("out")[1:])
     made += [Scenario("plan", plan, after=(create("out"),))]
+    made += [Scenario("transcripts", create("out"), struck="corpus/text.txt")]
     made += [
         Scenario(f"export {form}", export(form), (create("out"),))
         for form in ("llasa-trainer", "llasa-memmap", "unsloth-memmap", "sharded-memmap", "sft")
@@ -168,6 +169,7 @@ def everything() -> list[Scenario]:
     made += [Scenario("push", ("push", "BOX/out", REPOSITORY), (create("out"),), hub=True)]
     made += [Scenario("validate", ("validate", "BOX/out", "--audio", "/nowhere"), (create("out"),))]
     made += [Scenario("status --verify", ("status", "BOX/out", "--verify"), (create("out"),))]
+    made += [Scenario("speak", speak("BOX/said.wav"))]
     return made
 
 
@@ -175,6 +177,12 @@ def segment() -> Words:
     """`segment` with a recogniser that loads nothing, a part a recording, cut into clips."""
     fixed = ("--asr", "fake:", "--part-size", "1", "--num-workers", "1", "--cut")
     return ("segment", "RECORDINGS", "-o", "BOX/prepared", *fixed)
+
+
+def speak(output: str) -> Words:
+    """`speak` with a model that has learnt nothing: a few syllables of it."""
+    models = ("--model", TOKENIZER, "--codec", "data/sample/codec-random", "--device", "cpu")
+    return ("speak", "Hello.", "-o", output, *models, "--max-codes", "5", "--seed", "1")
 
 
 def _with_loader_processes() -> list[Scenario]:

@@ -6,7 +6,6 @@ Colours of the SVG come from the page's style, so that they follow light and dar
 from __future__ import annotations
 
 import base64
-import io
 import struct
 import zlib
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from html import escape
 
 import numpy as np
 
+from pipeline.audio.encode import encoded
 from pipeline.audio.spectrogram import PALETTE, picture
 
 WIDTH, HEIGHT, FOOT = 640, 150, 22  # of a histogram's own coordinates
@@ -79,12 +79,8 @@ def png(pixels: np.ndarray) -> bytes:
 
 def player(waveform: np.ndarray, rate: int) -> str:
     """Encode a waveform, (samples,) float32, as an MP3 data address, which every browser plays."""
-    import soundfile
-
-    buffer = io.BytesIO()
     padded = np.clip(np.pad(waveform, (0, max(rate // 10 - len(waveform), 0))), -1, 1)
-    soundfile.write(buffer, padded, rate, format="MP3", subtype="MPEG_LAYER_III")
-    return "data:audio/mpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:audio/mpeg;base64," + base64.b64encode(encoded(padded, rate, "MP3")).decode()
 
 
 def _bar(left: float, height: float, width: float, title: str) -> str:
