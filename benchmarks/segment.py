@@ -2,7 +2,7 @@
 
     apt-get download asterisk-core-sounds-en-g722 asterisk-core-sounds-en
     for each in asterisk*.deb; do dpkg -x $each prompts; done
-    python -m benchmarks.segment prompts                   # an hour of audio; 40 minutes on two idle cores
+    python -m benchmarks.segment prompts                   # an hour of audio; 25 minutes of one core
     python -m benchmarks.segment prompts --seconds 600
 
 `long_recordings.py` makes the recording. Prints a table and writes benchmarks/results/segment.json.
