@@ -11,6 +11,11 @@ from tqdm import tqdm
 QUIET_INTERVAL = 30.0  # seconds between lines where there is no terminal
 
 
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 row, 2,000 rows."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 class Progress:
     """Counts towards `total` (None: unknown): clips, hours, times real time, time left, rejected."""
 
@@ -54,10 +59,10 @@ class Progress:
 
     def _line(self) -> str:
         elapsed = time.monotonic() - self._started
-        parts = [f"{self._label}: {self.done:,} {self._unit}s"]
+        parts = [f"{self._label}: {plural(self.done, self._unit)}"]
         if self._total:
             least = "" if self._whole else "at least "
-            parts = [f"{self._label}: {self.done:,} of {least}{self._total:,} {self._unit}s"]
+            parts = [f"{self._label}: {self.done:,} of {least}{plural(self._total, self._unit)}"]
             if self.done and self._whole:
                 parts.append(f"{elapsed * (self._total - self.done) / self.done:,.0f} s left")
         return ", ".join([*parts, *filter(None, [self._audio()])])

@@ -160,6 +160,24 @@ def test_a_video_without_sound_and_a_playlist_are_not_audio(tmp_path):
     assert reason(tmp_path / "list.m4a") is Reason.NOT_AUDIO
 
 
+def test_tags_that_are_not_utf_8_are_no_obstacle(tmp_path):
+    import av
+
+    plain = write(tmp_path / "a.m4a", speechlike(1.0))
+    with av.open(str(plain)) as given, av.open(str(tmp_path / "tagged.m4a"), "w") as container:
+        container.metadata["title"] = "cafe"
+        stream = container.add_stream_from_template(given.streams.audio[0])
+        for packet in given.demux(audio=0):
+            if packet.size:
+                packet.stream = stream
+                container.mux(packet)
+    tagged = tmp_path / "tagged.m4a"
+    content = tagged.read_bytes()
+    assert content.count(b"cafe") == 1
+    tagged.write_bytes(content.replace(b"cafe", "café".encode("latin-1")))
+    assert torch.equal(decoded(tagged)[0], decoded(plain)[0])
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_samples_that_are_not_finite_are_rejected(tmp_path, bad):
     waveform = speechlike(1.0)

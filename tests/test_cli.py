@@ -70,7 +70,7 @@ def test_a_finished_dataset_is_reported_within_5_seconds_of_this_process(finishe
 def test_status_counts_and_verifies(finished):
     out, _ = finished
     done = run("-m", "pipeline", "status", out, "--verify")
-    assert "1 of 1 shards done" in done.stdout
+    assert "1 of 1 shard done" in done.stdout
     assert "every file is as it was written" in done.stdout
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import warnings
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from publish_helpers import ROWS, make_dataset
 from pipeline.__main__ import VERBS, main, run_command
 from pipeline.dataset.mark import PlanMark, write_mark
 
-DOCUMENTED = (Path(__file__).parents[1] / "docs" / "scripts.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+DOCUMENTED = (ROOT / "docs" / "scripts.md").read_text(encoding="utf-8")
 ESCAPE = "\033["
 
 
@@ -65,7 +67,7 @@ def test_each_prints_one_object_of_the_documented_keys_and_the_rest_on_standard_
 
     write_mark(out / "manifest", PlanMark())  # as while planning is under way
     assert main(["status", str(out)]) == 0
-    assert "1 of at least 1 shards done\nat least 3 utterances planned" in capsys.readouterr().out
+    assert "1 of at least 1 shard done\nat least 3 utterances planned" in capsys.readouterr().out
     assert main(["status", str(out), "--json"]) == 0
     growing = json.loads(capsys.readouterr().out)
     assert (growing["planned"], growing["complete"]) == (False, False)
@@ -80,6 +82,43 @@ def test_each_prints_one_object_of_the_documented_keys_and_the_rest_on_standard_
     assert (found["rows"], Path(found["report"], "index.html").exists()) == (3, True)
     assert {"title", "figure", "outcome", "value", "limit", "at_most"} == set(found["checks"][0])
     assert "3 rows read" in said.err
+
+
+def one_clip(folder: Path, texts: str) -> list[str]:
+    """The command that makes a dataset of the one recording `a` and of what `texts` names besides."""
+    (folder / "clips").mkdir()
+    shutil.copy(ROOT / "data/sample/heldout/conf-nonextended.flac", folder / "clips/a.flac")
+    (folder / "texts.txt").write_text(texts, encoding="utf-8")
+    given = [str(folder / "clips"), str(folder / "texts.txt"), "-o", str(folder / "out")]
+    return ["create", *given, "--codec", "fake:", "--num-workers", "0"]
+
+
+def test_a_dataset_that_lacks_too_much_is_told_to_a_program_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    create = [*one_clip(tmp_path, "a:One.\nb:Gone.\n"), "--max-reject-rate", "0.1", "--json"]
+    for part in ([], ["--part", "0", "--num-parts", "2"]):
+        assert main([*create, *part]) == 3
+        said = capsys.readouterr()
+        made = json.loads(said.out)
+        assert set(made) == documented("create")
+        assert (made["complete"], made["rows"], made["reasons"]) == (True, 1, {"missing_audio": 1})
+        assert "error: 50.0% of the utterances were rejected" in said.err
+
+
+def test_one_thing_is_told_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(one_clip(tmp_path, "a:One.\n")) == 0
+    out = str(tmp_path / "out")
+    assert main(["status", out]) == 0
+    assert main(["annotate", out, "--with", "level"]) == 0
+    assert main(["select", out, "--where", "duration > 0"]) == 0
+    assert main(["export", out, "--to", "webdataset"]) == 0
+    said = capsys.readouterr().out
+    for words in ("plan: 1 utterance (", "out: 1 row, ", "1 of 1 shard done", "1 utterance planned, 0 to do"):
+        assert words in said
+    for words in ("1 of 1 shard measured", "kept: 1 of 1 row, ", "webdataset: 1 train row"):
+        assert words in said
+    assert "1 utterance, " in (tmp_path / "out/README.md").read_text(encoding="utf-8")
 
 
 def test_what_goes_wrong_leaves_standard_output_empty(

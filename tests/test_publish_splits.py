@@ -33,6 +33,23 @@ def test_a_split_by_seed_is_the_same_when_the_corpus_grows_and_another_with_anot
     assert texts(again, "val") != held
 
 
+@pytest.mark.parametrize("split", [("--val-share", "0.001"), ("--split-by", "id", "--val-ids", "ids.txt")])
+def test_a_split_that_sets_no_row_aside_says_so(
+    split: tuple[str, ...],
+    tmp_path: Path,
+    tokenizer_folder: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("ids.txt").write_text("set/9999\n")
+    folder = export(make_dataset(tmp_path / "a", NUMBERED[:9]).root, "sft", tokenizer_folder, *split)
+    assert [path.name for path in folder.glob("*.parquet")] == ["train-00000.parquet"]
+    said = capsys.readouterr().out
+    assert "9 train rows\nno row is set aside for validation: " in said
+    assert split[-1] in said.splitlines()[-1]
+
+
 def test_a_split_by_speaker_has_no_speaker_on_both_sides(tmp_path: Path, tokenizer_folder: str) -> None:
     out = make_dataset(tmp_path / "out", NUMBERED, shard_size=50).root
     more = ("--split-by", "speaker", "--val-share", "0.3")

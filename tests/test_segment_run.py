@@ -202,7 +202,7 @@ def test_processes_that_share_the_parts_write_what_one_alone_does(recordings, tm
     assert main([*arguments, str(tmp_path / "whole")]) == 0
     shared = [*arguments, str(tmp_path / "shared"), "--num-parts", "2", "--part"]
     assert main([*shared, "1"]) == 0
-    assert "2 parts are left to other processes" in capsys.readouterr().out
+    assert "2 parts left to other processes" in capsys.readouterr().out
     assert [row["audio"] for row in segments(tmp_path / "shared")] == ["b/two.wav", "b/two.wav", "c.wav"]
     assert main([*shared, "0"]) == 0
     assert contents(tmp_path / "shared") == contents(tmp_path / "whole")

@@ -67,7 +67,7 @@ def test_what_is_chosen_is_a_dataset_like_any_other(source, tmp_path, capsys):
     assert list(all_faults(chosen, target)) == []
     chosen.check_files()
     card = (target / "README.md").read_text(encoding="utf-8")
-    assert "52 of the 60 rows of out were chosen" in card
+    assert "52 of 60 rows of out chosen" in card
     assert "| 6 |" in card
     found, scan, _ = scanned(chosen)
     assert found["integrity"]["broken_share"] == 0

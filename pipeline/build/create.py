@@ -26,7 +26,7 @@ from pipeline.dataset.single_file import dataset_folder
 from pipeline.dataset.stats import in_words
 from pipeline.dataset.summary import finish
 from pipeline.errors import PipelineError, TooManyRejected
-from pipeline.progress import Progress
+from pipeline.progress import Progress, plural
 from pipeline.storage.files import write_text
 
 Say = Callable[[str], None]
@@ -123,7 +123,7 @@ def make_plan(root: Path, settings: Settings, say: Say, *, retry_rejected: bool 
 
 
 def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
-    parts = [f"{summary.utterances:,} utterances ({kind})"]
+    parts = [f"{plural(summary.utterances, 'utterance')} ({kind})"]
     if summary.new != summary.utterances:
         parts.append(f"{summary.new:,} new, {summary.changed:,} changed")
     if summary.vanished:
@@ -131,7 +131,7 @@ def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
     if summary.reasons:
         parts.append(f"rejected: {in_words(summary.reasons)}")
     if unused:
-        parts.append(f"{unused:,} audio files without text, listed in {root / 'manifest' / UNUSED}")
+        parts.append(f"{plural(unused, 'audio file')} without text, listed in {root / 'manifest' / UNUSED}")
     return "plan: " + "; ".join(parts)
 
 
@@ -204,8 +204,8 @@ def _make_fed(dataset: Dataset, source: AudioSource, feed: ShardFeed, settings: 
     done, manifest = dataset.states(), Manifest(dataset.root / "manifest")
     growing = is_growing(manifest.folder)
     if done:
-        total = f"{'at least ' if growing else ''}{len(manifest.shards)}"
-        say(f"going on: {len(done)} of {total} shards were done before")
+        total = f"{'at least ' if growing else ''}{plural(len(manifest.shards), 'shard')}"
+        say(f"going on: {len(done)} of {total} done before")
     job = Job(
         dataset=dataset,
         source=source,

@@ -25,6 +25,7 @@ from pipeline.dataset.mark import is_growing, read_mark
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.single_file import dataset_folder
 from pipeline.errors import UsageError
+from pipeline.progress import plural
 from pipeline.storage.claims import Rank, RankClaim, claimed_rank
 from pipeline.storage.paths import resolve_path
 
@@ -139,7 +140,7 @@ def _make_rank(
                 return dataset
         more = "; not all of the corpus is planned yet" if growing else ""
         say(
-            f"{part}: {len(made):,} shards made; {len(left):,} are left to other parts or a run without "
+            f"{part}: {plural(len(made), 'shard')} made; {len(left):,} left to other parts or a run without "
             f"--part{more}"
         )
         return None

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Annotate and say what was made."""
     from pipeline.annotate.api import annotate
     from pipeline.dataset.reader import Dataset
-    from pipeline.progress import Progress
+    from pipeline.progress import Progress, plural
 
     dataset = Dataset(arguments.dataset)
     with Progress("annotating", sum(state.rows for state in dataset.states()), "row") as progress:
@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     total = len(dataset.states())
     print(
-        f"{made:,} of {total:,} shards measured"
+        f"{made:,} of {plural(total, 'shard')} measured"
         if made
-        else f"{total:,} shards measured before: nothing to do"
+        else f"{plural(total, 'shard')} measured before: nothing to do"
     )
     return 0

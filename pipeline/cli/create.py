@@ -110,16 +110,25 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the dataset, or go on making it."""
     from pipeline.build.dataset import create_dataset
     from pipeline.build.ranks import create_rank, rank_of
+    from pipeline.dataset.reader import Dataset
+    from pipeline.dataset.single_file import dataset_folder
+    from pipeline.errors import TooManyRejected
+    from pipeline.storage.paths import resolve_path
 
     settings = settings_of(arguments)
     rank = rank_of(arguments.part, arguments.num_parts, os.environ)
     output, retry = arguments.output, arguments.retry_rejected
     with printing_json(arguments.json) as emit:
         dataset: Dataset | None
-        if rank is None:
-            dataset = create_dataset(output=output, config=settings, retry_rejected=retry, say=print)
-        else:
-            dataset = create_rank(output, settings, rank, print, retry_rejected=retry)
+        try:
+            if rank is None:
+                dataset = create_dataset(output=output, config=settings, retry_rejected=retry, say=print)
+            else:
+                dataset = create_rank(output, settings, rank, print, retry_rejected=retry)
+        except TooManyRejected:
+            if arguments.json:
+                emit(_summary(output, Dataset(dataset_folder(resolve_path(output))), None))
+            raise
         published = None
         if dataset is not None:
             report(dataset, output)
@@ -129,23 +138,31 @@ def run(arguments: argparse.Namespace) -> int:
                 published = push_dataset(dataset, arguments.push_to_hub, say=print)
                 print(f"published: {published}")
         if arguments.json:
-            emit({"output": output, "complete": dataset is not None, **_figures(dataset, published)})
+            emit(_summary(output, dataset, published))
     return 0
 
 
-def _figures(dataset: Dataset | None, published: str | None) -> dict[str, Any]:
+def _summary(output: str, dataset: Dataset | None, published: str | None) -> dict[str, Any]:
     if dataset is None:
-        return {}
-    stats = dataset.stats()
-    return {"dataset": str(dataset.root), **{name: stats[name] for name in FIGURES}, "published": published}
+        return {"output": output, "complete": False}
+    figures = {name: dataset.stats()[name] for name in FIGURES}
+    return {
+        "output": output,
+        "complete": True,
+        "dataset": str(dataset.root),
+        **figures,
+        "published": published,
+    }
 
 
 def report(dataset: Dataset, output: str) -> None:
     """Print the summary at the end of a run."""
     from pipeline.dataset.stats import in_words, spoken_time
+    from pipeline.progress import plural
 
     stats, root = dataset.stats(), dataset.root
-    print(f"{output}: {stats['rows']:,} rows, {spoken_time(stats['hours'])}, {stats['codes']:,} codes")
+    rows, codes = plural(stats["rows"], "row"), plural(stats["codes"], "code")
+    print(f"{output}: {rows}, {spoken_time(stats['hours'])}, {codes}")
     if stats["rejected"]:
         reasons = in_words(stats["reasons"])
         print(f"rejected: {stats['rejected']:,} ({reasons}); each with its reason in {root / 'rejected'}")

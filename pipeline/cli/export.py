@@ -64,12 +64,25 @@ def run(arguments: argparse.Namespace) -> int:
     with Progress("exporting", sum(state.rows for state in dataset.states()), "row") as progress:
         outcome = export(dataset, **options, progress=progress.counted)
     print(_said(outcome))
+    if (arguments.val_share or arguments.val_ids) and outcome.rows.keys() == {"train"}:
+        print(f"no row is set aside for validation: {_why_none(arguments)}")
     return 0
 
 
+def _why_none(arguments: argparse.Namespace) -> str:
+    if arguments.val_ids:
+        return f"{arguments.val_ids} has the id of none of these rows"
+    return (
+        f"--val-share {arguments.val_share:g} of so few fell on none; give a larger share, another --seed, "
+        "or --split-by id"
+    )
+
+
 def _said(outcome: Outcome) -> str:
-    rows = ", ".join(f"{count:,} {split}" for split, count in outcome.rows.items()) or "no"
-    said = f"{outcome.folder}: {rows} rows"
+    from pipeline.progress import plural
+
+    rows = ", ".join(plural(count, f"{split} row") for split, count in outcome.rows.items()) or "no rows"
+    said = f"{outcome.folder}: {rows}"
     if not outcome.made:
         said += ", made before: nothing to do"
     if outcome.left_out:

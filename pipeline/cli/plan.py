@@ -20,6 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.build.create import make_plan
     from pipeline.dataset.folder import check_output, unfinished
     from pipeline.dataset.single_file import dataset_folder
+    from pipeline.progress import plural
     from pipeline.storage.claims import claimed
     from pipeline.storage.paths import resolve_path
 
@@ -31,5 +32,5 @@ def run(arguments: argparse.Namespace) -> int:
         planned = make_plan(root, settings, print)
     manifest = planned.manifest
     left = len(unfinished(planned.dataset, manifest))
-    print(f"{root}: {len(manifest.shards):,} shards, {left:,} of them to do")
+    print(f"{root}: {plural(len(manifest.shards), 'shard')}, {left:,} of them to do")
     return 0

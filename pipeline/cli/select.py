@@ -74,7 +74,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _tell(selection: Selection, *, examples: bool) -> None:
-    print(f"kept: {selection.rows:,} of {selection.total:,} rows, {selection.hours:,.2f} hours")
+    from pipeline.progress import plural
+
+    print(f"kept: {selection.rows:,} of {plural(selection.total, 'row')}, {selection.hours:,.2f} hours")
     for reason, count in selection.left_out.items():
         print(f"left out: {count:,} by {reason}")
     for reason, rows in selection.examples.items() if examples else ():

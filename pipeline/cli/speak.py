@@ -105,6 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Write a sound file for each text and print what was made."""
     texts = _texts(arguments)
     from pipeline.llasa.speak import sound_files, speak
+    from pipeline.progress import plural
 
     paths = sound_files(arguments.output, len(texts))
     sampling, reference = sampling_of(arguments), _reference(arguments)
@@ -129,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     seconds = sum(one.seconds for one in spoken)
     codes = sum(len(one.codes) for one in spoken)
     print(
-        f"{seconds:.2f} s of speech in {timings.total:.2f} s: {codes:,} codes, "
+        f"{seconds:.2f} s of speech in {timings.total:.2f} s: {plural(codes, 'code')}, "
         f"{codes / max(timings.generating, 1e-9):.0f} codes/s, seed {spoken[0].seed}"
     )
     return 0

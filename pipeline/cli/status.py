@@ -76,11 +76,13 @@ def _damage(root: str, faults: list[str]) -> PipelineError:
 
 def _tell(found: Mapping[str, Any]) -> None:
     from pipeline.dataset.stats import spoken_time
+    from pipeline.progress import plural
 
     least = "" if found["planned"] else "at least "  # planning runs ahead of the work, and is not at its end
-    print(f"{found['dataset']}: {found['shards_done']:,} of {least}{found['shards']:,} shards done")
-    print(f"{least}{found['utterances']:,} utterances planned, {found['utterances_to_do']:,} to do")
-    print(f"{found['rows']:,} rows, {spoken_time(found['hours'])}, {found['rejected']:,} rejected")
+    print(f"{found['dataset']}: {found['shards_done']:,} of {least}{plural(found['shards'], 'shard')} done")
+    planned = plural(found["utterances"], "utterance")
+    print(f"{least}{planned} planned, {found['utterances_to_do']:,} to do")
+    print(f"{plural(found['rows'], 'row')}, {spoken_time(found['hours'])}, {found['rejected']:,} rejected")
     for reason, number in found["reasons"].items():
         print(f"  {number:,} {reason}")
     if found["faults"] is not None:

@@ -100,6 +100,8 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
 
 
 def _tell(outcome: Outcome) -> None:
+    from pipeline.progress import plural
+
     for check in outcome.checks:
         value = "not measured" if check.value is None else f"{check.value:.4g}"
         sign = "at most" if check.at_most else "at least"
@@ -110,5 +112,5 @@ def _tell(outcome: Outcome) -> None:
         print(f"  {note}")
     suspects = len(outcome.suspects)
     verdict = coloured(outcome.verdict)
-    print(f"verdict: {verdict}; {suspects:,} suspect rows in {outcome.report / 'suspects.jsonl'}")
+    print(f"verdict: {verdict}; {plural(suspects, 'suspect row')} in {outcome.report / 'suspects.jsonl'}")
     print(f"report: {outcome.report / 'index.html'}")

@@ -19,6 +19,7 @@ from pipeline.dataset.state import ShardFiles, State, digest_of, parse_state
 from pipeline.dataset.state_index import read_states
 from pipeline.dataset.stats import totals
 from pipeline.errors import UsageError, naming
+from pipeline.progress import plural
 from pipeline.runtime import find_file
 from pipeline.storage.paths import is_remote, is_url, local, resolve_path, sizes
 
@@ -202,7 +203,9 @@ class Dataset:
                 raise  # the disk, not the file; pyarrow's OSErrors about content have no number
             raise self._damage(state, path, f"cannot be read ({' '.join(str(error).split())})") from error
         if len(table) != state.rows:
-            raise self._damage(state, path, f"has {len(table):,} rows, not the {state.rows:,} written")
+            raise self._damage(
+                state, path, f"has {plural(len(table), 'row')}, not the {state.rows:,} written"
+            )
         return table
 
     def rejections(self) -> Iterator[dict[str, str]]:
@@ -223,7 +226,9 @@ class Dataset:
             except ValueError as error:
                 raise self._damage(state, path, f"cannot be read ({error})") from error
             if count != state.rejected:
-                raise self._damage(state, path, f"has {count:,} lines, not the {state.rejected:,} written")
+                raise self._damage(
+                    state, path, f"has {plural(count, 'line')}, not the {state.rejected:,} written"
+                )
 
     def _damage(self, state: State, path: Path, what: str) -> UsageError:
         mark = f"state/{self.files(state.shard).state.name}"

@@ -17,6 +17,7 @@ from pipeline.dataset.card.features import columns
 from pipeline.dataset.card.front_matter import card
 from pipeline.dataset.card.sections import Place, shareable
 from pipeline.dataset.reader import Dataset
+from pipeline.progress import plural
 from pipeline.publish.hub import Repository
 from pipeline.publish.packing import packs, write_pack
 from pipeline.storage.files import checksum
@@ -63,7 +64,7 @@ def push_dataset(
     additions += [hub.text(path, content) for path, content in _described(dataset, place)]
     kept = {pack.path for pack in planned}
     gone = [path for path in there if _is_data(path, dataset.split) and path not in kept]
-    hub.commit(additions, gone, f"{sizes['num_examples']:,} utterances with speech codes")
+    hub.commit(additions, gone, f"{plural(sizes['num_examples'], 'utterance')} with speech codes")
     return hub.url
 
 

@@ -16,7 +16,7 @@ from pipeline.audio.remote_source import source_of
 from pipeline.audio.source import AudioSource
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.errors import UsageError
-from pipeline.progress import Progress
+from pipeline.progress import Progress, plural
 from pipeline.recognise.ctc import CtcModel, Emissions
 from pipeline.recognise.loading import open_recogniser
 from pipeline.recognise.recogniser import Recogniser
@@ -74,11 +74,12 @@ def segment_recordings(
             claim.planned()
         left = prepared.left()
         total = sum(map(len, prepared.parts))
-        say(f"{root}: {total:,} recordings in {len(prepared.parts):,} parts, {len(left):,} to do")
+        parts = plural(len(prepared.parts), "part")
+        say(f"{root}: {plural(total, 'recording')} in {parts}, {len(left):,} to do")
         if left:
             _Run(prepared, source, texts, device, processes).work(left)
         if others := prepared.finish():
-            say(f"{rank}: {others:,} parts are left to other processes or a run without --part")
+            say(f"{rank}: {plural(others, 'part')} left to other processes or a run without --part")
         return {**prepared.totals(), "parts_left": others}
 
 
@@ -206,8 +207,8 @@ def summary(totals: dict[str, Any], root: Path) -> list[str]:
     """Return the lines that a run ends with."""
     hours, kept = totals.get("seconds", 0.0) / 3600, totals.get("kept_seconds", 0.0) / 3600
     lines = [
-        f"{root}: {totals.get('segments', 0):,} segments, {kept:.2f} hours of {hours:.2f} in "
-        f"{totals.get('recordings', 0):,} recordings"
+        f"{root}: {plural(totals.get('segments', 0), 'segment')}, {kept:.2f} hours of {hours:.2f} in "
+        f"{plural(totals.get('recordings', 0), 'recording')}"
     ]
     if totals["languages"]:
         spoken = ", ".join(f"{name} {seconds / 3600:.2f} h" for name, seconds in totals["languages"].items())

@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.audio import quality as audio_quality
 from pipeline.config import ValidationSettings
 from pipeline.dataset.reader import Dataset
-from pipeline.progress import Progress
+from pipeline.progress import Progress, plural
 from pipeline.storage.files import write_text
 from pipeline.validate import metrics as figures_of
 from pipeline.validate.checks import Check, judge
@@ -94,7 +94,7 @@ class Session:
         if self.inputs.codec is not None:
             _ = self._judge  # a recogniser that cannot be loaded ends the run before every row is read
         scan = self.scan
-        self.say(f"{scan.rows:,} rows read; {len(self._sampled):,} of them to listen to")
+        self.say(f"{plural(scan.rows, 'row')} read; {len(self._sampled):,} of them to listen to")
         rows = self._round_trip()
         figures_of.note_suspects(self._suspects, rows)
         exact = self._exact()

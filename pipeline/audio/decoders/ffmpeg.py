@@ -21,6 +21,8 @@ DEMUXERS = (
 )
 MOST_PLANES = 8  # that PyAV reads of a frame; it reads past their end where there are more
 MISSING = 0.25  # seconds that may be missing of what is stated, as containers round and codecs delay
+# Tags need not be UTF-8. PyAV keeps such bytes by itself from 19 on, and before must be told to.
+TAGS: dict[str, Any] = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 # They guess durations and places from the bit rate.
 ESTIMATING_DEMUXERS = {"aac", "ac3", "amr", "mp3", "mpeg", "mpegts"}
 
@@ -38,9 +40,7 @@ class AvDecoder:
         self._container: Any
         self._stream: Any
         try:
-            self._container = av.open(
-                _Seekable(file), format=format_name, options=options, metadata_errors="replace"
-            )
+            self._container = av.open(_Seekable(file), format=format_name, options=options, **TAGS)
         except (av.error.FFmpegError, ValueError) as error:
             raise AudioError(Reason.NOT_AUDIO, "no decoder recognises it") from error
         if not self._container.streams.audio:

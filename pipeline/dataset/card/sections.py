@@ -17,6 +17,7 @@ from pipeline.dataset.card.plot import bars, below
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.stats import spoken_time
 from pipeline.errors import UsageError
+from pipeline.progress import plural
 
 SHOWN = 20  # speakers or languages listed by name
 CODEC_LICENCES = {  # where a checkpoint does not name its own
@@ -105,6 +106,7 @@ def _template() -> jinja2.Template:
     )
     environment.filters |= {
         "hours": spoken_time,
+        "plural": plural,
         "figure": _figure,
         "cell": _cell,
         "licence": _codec_licence,

@@ -23,6 +23,7 @@ from pipeline.audio.decode import AudioError
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import PipelineError
+from pipeline.progress import plural
 from pipeline.select.api import select
 from pipeline.select.condition import read_condition
 from pipeline.select.rows import row_table
@@ -74,7 +75,8 @@ def write_distributions(dataset: Dataset, where: str, path: Path) -> None:
     ).get_template("distributions.html.jinja")
     css = (HERE / "style.css").read_text(encoding="utf-8")
     title = dataset.root.resolve().name
-    write_text(path, template.render(title=title, where=where, selection=selection, columns=columns, css=css))
+    given = {"where": where, "selection": selection, "columns": columns, "plural": plural}
+    write_text(path, template.render(title=title, css=css, **given))
 
 
 def _meanings(dataset: Dataset) -> dict[str, str]:

@@ -15,6 +15,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from pipeline.progress import plural
 from pipeline.validate.checks import Check
 from pipeline.validate.report import wording
 from pipeline.validate.report.pictures import histogram
@@ -90,6 +91,7 @@ def _template() -> jinja2.Template:
     )
     environment.filters |= {
         "number": wording.number,
+        "plural": plural,
         "percent_label": lambda place: f"{10 * place} %",
         "seconds_label": lambda name: f"from {name.removeprefix('from_')} s",
         "estimate_row": _estimate_row,
