@@ -62,7 +62,7 @@ types: .venv/all  ## static types
 	.venv/bin/mypy
 
 tests: .venv/all build/models/tiny.en.pt  ## every test: [JOBS=2 processes, each a file at a time] [ARGS=]
-	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	$(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 faults: .venv/all  ## every fault of the disk and every kill, at every call of small runs (hours): [ARGS=--every 10]
 	PYTHONPATH=.:tests $(RUN) -m faults.sweep --table tests/faults/results.md $(ARGS)

@@ -14,6 +14,24 @@ settings.register_profile("no deadline", deadline=None)  # a busy machine is no 
 settings.load_profile("no deadline")
 
 MakeClip = Callable[..., Path]
+LONGEST = (  # files of tests, begun first, so that at the end no core waits for another
+    "test_engine_ray",
+    "test_soak",
+    "test_ui_page",
+    "test_llasa_decoder",
+    "test_faults",
+    "test_codec_activation",
+    "test_codec_batches",
+    "test_notebook",
+    "test_pipelined",
+    "test_publish_training",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the longest files to the front, each still whole."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture
