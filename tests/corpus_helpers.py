@@ -59,6 +59,7 @@ class ListedCorpus:
     root: Path
     entries: list[Utterance | Rejection] = field(default_factory=list)
     kind: str = "listed"
+    files: None = None
 
     @property
     def source(self) -> FolderSource:

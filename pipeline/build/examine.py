@@ -11,6 +11,7 @@ from pipeline.audio.decode import AudioError
 from pipeline.audio.headers import Prober
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
+from pipeline.corpus.entry import printable
 from pipeline.dataset.manifest import ManifestRow
 from pipeline.errors import of_the_machine
 from pipeline.utterance import Reason, Rejection, Utterance
@@ -86,6 +87,18 @@ class Examiner:
             detail = f"{seconds:.1f} s, limits.max_seconds is {self.limits.max_seconds:g}"
             return replace(row, reason=Reason.TOO_LONG, detail=detail)
         return row
+
+
+def in_unicode(entry: Entry) -> Entry:
+    """Return `entry`, or a rejection in its place if a name or text is no Unicode: no file can hold that."""
+    stated = (entry.detail,) if isinstance(entry, Rejection) else (entry.text, entry.speaker, entry.language)
+    words = "".join(filter(None, (entry.id, entry.audio, *stated)))
+    if words.isascii() or printable(words) == words:
+        return entry
+    id, audio = printable(entry.id), printable(entry.audio)
+    if isinstance(entry, Rejection):
+        return Rejection(id, audio, entry.reason, printable(entry.detail))
+    return Rejection(id, audio, Reason.MALFORMED_TRANSCRIPT, f"{id}: a name or its text is not valid Unicode")
 
 
 def version_of(source: AudioSource, locator: str) -> tuple[int, int]:

@@ -12,9 +12,14 @@ class KnownRows:
     """The rows of an earlier plan: found at once while the corpus keeps its order, else by their ids."""
 
     def __init__(self, manifest: Manifest) -> None:
-        self._rows = enumerate(manifest.read_rows())
+        self._count, self._rows = manifest.rows, enumerate(manifest.read_rows())
         self._by_id: RowStore | None = None
         self.matched = 0
+
+    @property
+    def all_matched(self) -> bool:
+        """Whether whatever comes now is new."""
+        return self.matched == self._count
 
     def match(self, id: str) -> tuple[int, ManifestRow] | None:
         """Return the next row not matched yet that has this id, with its number; None if there is none."""

@@ -19,18 +19,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.audio.headers import Prober
-from pipeline.build.examine import Entry, Examiner
+from pipeline.build.crew import Crew
+from pipeline.build.desk import Examined, Task
+from pipeline.build.examine import Examiner
 from pipeline.build.known_rows import KnownRows
-from pipeline.build.probing import Task, examine_all
+from pipeline.build.probing import examine_all
+from pipeline.build.reading import read_entries
 from pipeline.build.row_store import RowStore
 from pipeline.build.seen_ids import SeenIds
 from pipeline.config import LimitSettings
 from pipeline.corpus import Corpus
-from pipeline.corpus.entry import printable
 from pipeline.dataset.manifest import Manifest, ManifestRow, ShardPlan
 from pipeline.dataset.mark import PlanMark, read_mark, write_mark
 from pipeline.errors import UsageError
-from pipeline.utterance import Reason, Rejection
 
 T = TypeVar("T")
 
@@ -52,8 +53,8 @@ class Planning:
 
     With `retry_rejected`, files that were refused by their header are probed again. `columns` are those of
     a dataset's rows that were made before, which stay. `planner` names the lock of the part of a run that
-    plans: others follow, so the mark of the pass is there from its beginning. `processes`: see
-    `probing.examine_all`.
+    plans: others follow, so the mark of the pass is there from its beginning. `crew` helps with a long
+    corpus.
     """
 
     corpus: Corpus
@@ -65,7 +66,7 @@ class Planning:
     retry_rejected: bool = False
     columns: list[str] | None = None
     planner: str | None = None
-    processes: int | None = None
+    crew: Crew = field(default_factory=Crew)
     summary: PlanSummary = field(default_factory=PlanSummary)
     _begun: bool = False
 
@@ -154,10 +155,14 @@ class Planning:
     ) -> Iterator[ManifestRow]:
         source, excluded = self.corpus.source, frozenset(self.excluded)
         examine = Examiner(source, self.limits, Prober(source), excluded, self.retry_rejected)
-        entries = map(_in_unicode, itertools.islice(self.corpus.utterances(), self.max_samples))
-        marked = SeenIds().mark(entries, lambda entry: entry.id)
-        tasks: Iterator[Task] = ((entry, known.match(entry.id), first) for entry, first in marked)
-        for number, row in examine_all(examine, tasks, progress, processes=self.processes):
+        with self.crew.at_work(examine, self.corpus):
+            read = read_entries(self.corpus, self.crew, lambda: known.all_matched)
+            marked = SeenIds().mark(itertools.islice(read, self.max_samples), lambda found: found[0].id)
+            tasks = (Task(entry, known.match(entry.id), first, row) for (entry, row), first in marked)
+            yield from self._sorted_out(examine_all(examine, tasks, self.crew, progress), changes)
+
+    def _sorted_out(self, examined: Iterable[Examined], changes: RowStore) -> Iterator[ManifestRow]:
+        for number, row in examined:
             if row is None:
                 continue
             if row.reason:
@@ -194,18 +199,6 @@ def read_excluded(path: str | None) -> frozenset[str]:
         raise UsageError(f"cannot read --exclude {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"--exclude {path}: expected one JSON object with an `id` a line") from error
-
-
-def _in_unicode(entry: Entry) -> Entry:
-    """Return `entry`, or a rejection in its place if a name or text is no Unicode: no file can hold that."""
-    stated = (entry.detail,) if isinstance(entry, Rejection) else (entry.text, entry.speaker, entry.language)
-    words = "".join(filter(None, (entry.id, entry.audio, *stated)))
-    if words.isascii() or printable(words) == words:
-        return entry
-    id, audio = printable(entry.id), printable(entry.audio)
-    if isinstance(entry, Rejection):
-        return Rejection(id, audio, entry.reason, printable(entry.detail))
-    return Rejection(id, audio, Reason.MALFORMED_TRANSCRIPT, f"{id}: a name or its text is not valid Unicode")
 
 
 def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -14,8 +14,9 @@ Two entries that come to the same id are duplicates, which the planner rejects.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from pipeline.audio.source import AudioSource
 from pipeline.corpus.audio_index import AudioIndex, is_absolute, nfc
@@ -23,6 +24,18 @@ from pipeline.corpus.entry import Entry, Item, Malformed, Textless, printable
 from pipeline.utterance import Reason, Rejection, Utterance
 
 SHOWN = 3  # candidates that an ambiguous name's rejection lists
+
+
+@dataclass(frozen=True)
+class Files:
+    """Reads the files that hold a corpus's entries, one after the other; each can also be read by itself."""
+
+    names: Sequence[str]
+    entries: Callable[[str], Iterator[Item]]  # can be pickled
+
+    def __call__(self) -> Iterator[Item]:
+        """Yield the items of all files."""
+        return chain.from_iterable(map(self.entries, self.names))
 
 
 @dataclass
@@ -44,13 +57,25 @@ class Corpus:
 
     def utterances(self) -> Iterator[Utterance | Rejection]:
         """Stream every entry of the transcripts, in an order that depends on the files alone."""
+        self.forget()
+        yield from filter(None, map(self.take, self.read()))
+
+    @property
+    def files(self) -> Files | None:
+        """The files that hold the entries, if each can be read without the others and an index."""
+        return self.read if isinstance(self.read, Files) and self.index is None else None
+
+    def forget(self) -> None:
+        """Take the corpus for one of which nothing was read yet."""
         self._named.clear()
         self._textless.clear()
-        for item in self.read():
-            if isinstance(item, Textless):
-                self._textless.append(item.audio)
-            else:
-                yield item.rejection() if isinstance(item, Malformed) else self._utterance(item)
+
+    def take(self, item: Item) -> Utterance | Rejection | None:
+        """Return what an item that was read is; None for audio without a text, which is noted."""
+        if isinstance(item, Textless):
+            self._textless.append(item.audio)
+            return None
+        return item.rejection() if isinstance(item, Malformed) else self._utterance(item)
 
     def audio_without_text(self) -> Iterable[str]:
         """Return locators that no entry named; complete once `utterances()` is exhausted."""

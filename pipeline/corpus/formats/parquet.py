@@ -16,13 +16,13 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 from pipeline.audio.decoders import AudioError
 from pipeline.audio.source import AudioSource
 from pipeline.config import CorpusSettings
-from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.corpus import Corpus, Files
 from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import HERE, NAMES, Fields
 from pipeline.corpus.format import CorpusProbe, FolderFormat
@@ -143,26 +143,25 @@ def audio_column(schema: Any, settings: CorpusSettings) -> str | None:
 
 
 def entries(
-    files: AudioSource, paths: list[str], column: str, settings: CorpusSettings
+    path: str, *, files: AudioSource, column: str, settings: CorpusSettings
 ) -> Iterator[Entry | Malformed]:
-    """Yield the entries of all files, in the order of `paths`. Reads no audio."""
-    for path in paths:
-        with open_parquet(files, path) as opened:
-            names = [name for name in opened.schema_arrow.names if name != column]
-            fields = Fields.choose(names, settings).whole
-            parts = (fields.text, fields.id, fields.speaker, fields.language)
-            wanted = [name for name in parts if name is not None and name in names]
-            row = 0
-            for batch in opened.iter_batches(BATCH, columns=wanted):
-                for index in range(batch.num_rows):
-                    locator = f"{path}#{row}"
-                    row += 1
-                    try:
-                        values = {name: batch.column(name)[index].as_py() for name in wanted}
-                    except (ValueError, OverflowError) as error:  # text that is no UTF-8, dates past 9999
-                        yield Malformed(locator, f"cannot be read: {reprlib.repr(str(error))}")
-                        continue
-                    yield fields.entry({**values, HERE: locator}, locator)
+    """Yield the entries of a file. Reads no audio."""
+    with open_parquet(files, path) as opened:
+        names = [name for name in opened.schema_arrow.names if name != column]
+        fields = Fields.choose(names, settings).whole
+        parts = (fields.text, fields.id, fields.speaker, fields.language)
+        wanted = [name for name in parts if name is not None and name in names]
+        row = 0
+        for batch in opened.iter_batches(BATCH, columns=wanted):
+            for index in range(batch.num_rows):
+                locator = f"{path}#{row}"
+                row += 1
+                try:
+                    values = {name: batch.column(name)[index].as_py() for name in wanted}
+                except (ValueError, OverflowError) as error:  # text that is no UTF-8, dates past 9999
+                    yield Malformed(locator, f"cannot be read: {reprlib.repr(str(error))}")
+                    continue
+                yield fields.entry({**values, HERE: locator}, locator)
 
 
 def _paths(given: CorpusProbe) -> list[str]:
@@ -215,7 +214,8 @@ def _open(given: CorpusProbe) -> Corpus:
     source = ParquetSource(
         files, column, None if settings.allow_remote else str(given.audio_folder().absolute())
     )
-    return Corpus("parquet", source, lambda: entries(files, paths, column, settings), settings.language)
+    read = Files(paths, partial(entries, files=files, column=column, settings=settings))
+    return Corpus("parquet", source, read, settings.language)
 
 
 FORMAT = FolderFormat("parquet", "Parquet files with a column of audio bytes", _fits, _open)

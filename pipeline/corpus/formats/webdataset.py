@@ -13,6 +13,7 @@ import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from typing import BinaryIO, cast
 
@@ -20,7 +21,7 @@ from pipeline.audio.source import AudioSource, FileSlice
 from pipeline.config import CorpusSettings
 from pipeline.corpus import encodings
 from pipeline.corpus.audio_index import AUDIO_ENDINGS
-from pipeline.corpus.corpus import Corpus
+from pipeline.corpus.corpus import Corpus, Files
 from pipeline.corpus.entry import Entry, Item, Malformed, Textless
 from pipeline.corpus.fields import HERE, Fields
 from pipeline.corpus.format import CorpusProbe, FolderFormat
@@ -79,14 +80,13 @@ class Member:
         return self.name[len(self.key) :].lower()
 
 
-def entries(tars: AudioSource, paths: list[str], settings: CorpusSettings) -> Iterator[Item]:
-    """Yield the entries of all tars, in the order of `paths` and of their members."""
-    for path in paths:
-        faults: list[Malformed] = []
-        with tars.open(path) as file:
-            for key, group in groupby(_members(file, path, faults), key=lambda member: member.key):
-                yield from _sample(path, key, list(group), settings)
-        yield from faults
+def entries(path: str, *, tars: AudioSource, settings: CorpusSettings) -> Iterator[Item]:
+    """Yield the entries of a tar, in the order of its members."""
+    faults: list[Malformed] = []
+    with tars.open(path) as file:
+        for key, group in groupby(_members(file, path, faults), key=lambda member: member.key):
+            yield from _sample(path, key, list(group), settings)
+    yield from faults
 
 
 def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Member]:
@@ -163,7 +163,8 @@ def _open(given: CorpusProbe) -> Corpus:
         raise UsageError(
             f"there is no .tar below {given.audio_folder()}; compressed ones must be unpacked first"
         )
-    return Corpus("webdataset", TarSource(tars), lambda: entries(tars, paths, settings), settings.language)
+    read = Files(paths, partial(entries, tars=tars, settings=settings))
+    return Corpus("webdataset", TarSource(tars), read, settings.language)
 
 
 FORMAT = FolderFormat("webdataset", "tar shards of audio with .json or .txt", _fits, _open)
