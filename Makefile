@@ -105,4 +105,4 @@ build/models/tiny.en.pt: tools/fetch_whisper.py | .venv/base
 	@$(INSTALL) --editable '.[$(EXTRAS)]'
 	@touch $@
 
-EXTRAS = tts,onnx,validate,segment,ray,s3,dev
+EXTRAS = tts,onnx,validate,segment,ray,s3,gs,dev

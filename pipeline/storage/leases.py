@@ -2,11 +2,12 @@
 
 A store does not see that a process died, so a lease holds for `SECONDS` after its last renewal, and then
 anyone may take it over. Clocks of the machines may differ by less than that. Every change names the version
-of the object that it replaces (S3's If-Match), so of many takers one wins, and an owner whose lease was taken
-cannot renew it: it learns of the loss, and `check_leases` ends its run before it writes more.
+of the object that it replaces (S3's If-Match, Google's ifGenerationMatch), so of many takers one wins, and an
+owner whose lease was taken cannot renew it: it learns of the loss, and `check_leases` ends its run before it
+writes more.
 
-Other stores, Google's among them, can through fsspec only create an object that is not there. A dead owner's
-lease stays there until somebody deletes it; who meets it is told so.
+Other stores can through fsspec only create an object that is not there. A dead owner's lease stays there
+until somebody deletes it; who meets it is told so.
 """
 
 from __future__ import annotations
@@ -163,8 +164,17 @@ def _content(owner: str) -> bytes:
 
 
 def _has_conditions(path: Path) -> bool:
-    """Return whether the store replaces an object only if it is of a named version: S3 and its kin."""
-    return "s3" in str(store(path)[0].protocol)
+    """Return whether the store replaces an object only if it is of a named version."""
+    fs, _ = store(path)
+    return _is_s3(fs) or _is_google(fs)
+
+
+def _is_s3(fs: Any) -> bool:
+    return "s3" in fs.protocol
+
+
+def _is_google(fs: Any) -> bool:
+    return "gs" in fs.protocol
 
 
 def _read(path: Path) -> _Found:
@@ -184,8 +194,8 @@ def _read(path: Path) -> _Found:
 
 
 def _version(fs: Any, name: str) -> Any:
-    about = fs.info(name, refresh=True) if "s3" in str(fs.protocol) else fs.info(name)
-    return about.get("ETag") or about.get("etag") or ""
+    about = fs.info(name, refresh=True) if _is_s3(fs) else fs.info(name)
+    return about.get("generation") or about.get("ETag") or about.get("etag") or ""
 
 
 def _write(path: Path, content: bytes, version: str | None) -> str | None:
@@ -194,11 +204,9 @@ def _write(path: Path, content: bytes, version: str | None) -> str | None:
     Returns None if another version is there. Without conditions, only the owner of a lease replaces it.
     """
     fs, name = store(path)
-    conditions: dict[str, Any] = {"mode": "create"} if version is None else {}
-    if version is not None and _has_conditions(path):
-        conditions = {"IfMatch": version}
+    put = _put_google if _is_google(fs) else _put_other
     try:
-        written = fs.pipe_file(name, content, **conditions)
+        return put(fs, name, content, version)
     except FileExistsError:
         return None
     except FileNotFoundError:
@@ -210,4 +218,30 @@ def _write(path: Path, content: bytes, version: str | None) -> str | None:
         if answer.get("Error", {}).get("Code") not in REFUSED:
             raise
         return None
+
+
+def _put_other(fs: Any, name: str, content: bytes, version: str | None) -> str:
+    conditions: dict[str, Any] = {"mode": "create"} if version is None else {}
+    if version is not None and _is_s3(fs):
+        conditions = {"IfMatch": version}
+    written = fs.pipe_file(name, content, **conditions)
     return str(written["ETag"]) if isinstance(written, dict) else str(_version(fs, name))
+
+
+def _put_google(fs: Any, name: str, content: bytes, version: str | None) -> str:
+    """Write by one request of Google's JSON API; gcsfs makes FileExistsError of its answer 412.
+
+    Generation 0 stands for no object: https://cloud.google.com/storage/docs/request-preconditions
+    """
+    bucket, key, _ = fs.split_path(name)
+    written = fs.call(
+        "POST",
+        f"{fs.base.replace('/storage/', '/upload/storage/')}b/{{}}/o",
+        bucket,
+        uploadType="media",
+        name=key,
+        ifGenerationMatch=version or "0",
+        data=content,
+        json_out=True,
+    )
+    return str(written["generation"])
