@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from corpus_helpers import audio, build
 
-from pipeline.corpus.audio_index import AudioIndex, scan
+from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Scope
+from pipeline.corpus.listing import scan
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_what_is_no_regular_file_is_not_indexed(tmp_path: Path) -> None:
     (tmp_path / "loop.wav").symlink_to(tmp_path / "loop.wav")
     (tmp_path / "gone.wav").symlink_to(tmp_path / "nothing.wav")
     index = AudioIndex(tmp_path)
-    assert index.locators == ["a.wav"]
+    assert list(index) == ["a.wav"]
     for name in ("pipe", "loop.wav", f"{tmp_path}/pipe.wav"):
         assert index.find(name, leave=True) == []
 
@@ -122,7 +123,7 @@ def test_links_are_followed_once_and_their_loops_end(tmp_path: Path) -> None:
     (tmp_path / "real/out").symlink_to(tmp_path / "outside")
     (tmp_path / "real/broken.wav").symlink_to(tmp_path / "gone.wav")
     index = AudioIndex(tmp_path / "real")
-    assert index.locators == ["out/2.wav", "z/1.wav"]
+    assert list(index) == ["out/2.wav", "z/1.wav"]
     assert index.find("a/1.wav") == ["a/1.wav"]
 
 
@@ -130,16 +131,16 @@ def test_a_name_that_is_not_unicode_is_listed_and_not_indexed(tmp_path: Path) ->
     with open(os.path.join(os.fsencode(tmp_path), b"caf\xe9.wav"), "wb"):  # noqa: PTH118, PTH123
         pass
     index = AudioIndex(tmp_path)
-    assert (index.locators, index.unnameable) == ([], ["caf\\xe9.wav"])
+    assert (list(index), list(index.unnameable())) == ([], ["caf\\xe9.wav"])
 
 
 def test_an_ending_narrows_the_index_and_may_be_an_unusual_one(tmp_path: Path) -> None:
     build(tmp_path, audio("1.wav", "2.sph", "3.SPH"))
     index = AudioIndex(tmp_path, "sph")
-    assert index.locators == ["2.sph", "3.SPH"]
+    assert list(index) == ["2.sph", "3.SPH"]
     assert index.find("2") == index.find("2.sph") == ["2.sph"]
 
 
 def test_the_order_of_files_is_that_of_their_names(tmp_path: Path) -> None:
     names = ["b/1.wav", "a/2.wav", "a/1.wav", "a/10.wav", "c.wav"]
-    assert scan(build(tmp_path, audio(*names)), [".wav"]) == sorted(names)
+    assert list(scan(build(tmp_path, audio(*names)), [".wav"])) == sorted(names)

@@ -27,7 +27,7 @@ from pipeline.dataset.stats import in_words
 from pipeline.dataset.summary import finish
 from pipeline.errors import PipelineError, TooManyRejected
 from pipeline.progress import Progress, plural
-from pipeline.storage.files import write_text
+from pipeline.storage.files import write_lines
 
 Say = Callable[[str], None]
 UNUSED = "audio_without_text.txt"  # below manifest/: audio files that no transcript names, one a line
@@ -68,8 +68,8 @@ class Planned:
         manifest = self.manifest
         remove_strays(self.dataset, manifest)
         whole = self.planning.max_samples is None
-        unused = sorted(self.corpus.audio_without_text()) if whole else []
-        write_text(self.planning.folder / UNUSED, "".join(f"{name}\n" for name in unused))
+        unused = self.corpus.audio_without_text() if whole else ()
+        write_lines(self.planning.folder / UNUSED, unused)
         self.say(_planned(self.corpus.kind, self.planning.summary, len(unused), self.dataset.root))
         yield [shard for shard in manifest.shards if shard.shard not in released and wanted(shard)]
 

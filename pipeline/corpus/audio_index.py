@@ -1,21 +1,17 @@
-"""Finds audio files below a folder by the names that transcripts give them.
-
-Works on file names alone. A folder of 200,000 files takes about a second and 60 MB.
-"""
+"""Finds audio files below a folder by the names that transcripts give them, and by their names alone."""
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.audio.source import AudioSource, FolderSource
 from pipeline.corpus.entry import Scope
-from pipeline.errors import UsageError
-from pipeline.storage.paths import find, is_remote, is_url
+from pipeline.corpus.file_table import File, FileTable
+from pipeline.corpus.listing import is_so, nfc, walk
+from pipeline.storage.paths import is_url
 
 # In order of preference where one name comes in several: lossless first.
 AUDIO_ENDINGS = (
@@ -26,70 +22,12 @@ AUDIO_ENDINGS = (
 WINDOWS_DRIVE = re.compile(r"[A-Za-z]:/")
 
 
-def nfc(text: str) -> str:
-    """Return composed Unicode: macOS names files in decomposed form, transcripts are mostly composed."""
-    return text if text.isascii() else unicodedata.normalize("NFC", text)
-
-
-def scan(root: Path, endings: Iterable[str]) -> list[str]:
-    """List files below `root` with one of `endings`, in either case: relative paths, sorted.
-
-    Hidden files and folders are left out. A linked folder is entered only if its target was not, after
-    all real ones: so a loop ends, and a link never hides the real path. Raises UsageError for an
-    unreadable folder.
-    """
-    wanted = tuple(endings)
-    if is_remote(root):
-        return sorted(_objects(root, wanted), key=lambda path: (nfc(path), path))
-    found: list[str] = []
-    seen: set[tuple[int, int]] = set()
-    real, linked = [""], list[str]()
-    while real or linked:
-        folder = real.pop() if real else linked.pop(0)
-        try:
-            status = (root / folder).stat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            with os.scandir(root / folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    path = f"{folder}/{entry.name}" if folder else entry.name
-                    if _is(entry.is_dir):
-                        (linked if entry.is_symlink() else real).append(path)
-                    elif entry.name.lower().endswith(wanted) and _is(entry.is_file):
-                        found.append(path)
-        except OSError as error:
-            raise UsageError(f"cannot read the folder {root / folder}: {error.strerror}") from error
-        linked.sort()
-    return sorted(found, key=lambda path: (nfc(path), path))
-
-
-def _is(look: Callable[[], bool]) -> bool:
-    """Return what `look` does; false for what cannot be looked at, such as a link to itself."""
-    try:
-        return look()
-    except (OSError, ValueError):
-        return False
-
-
-def _objects(root: Path, wanted: tuple[str, ...]) -> Iterator[str]:
-    """List objects as `scan` does, in a store; not sorted."""
-    try:
-        for path in find(root):
-            if path.lower().endswith(wanted) and not any(part.startswith(".") for part in path.split("/")):
-                yield path
-    except OSError as error:
-        raise UsageError(f"cannot list {root}: {error}") from error
-
-
 class AudioIndex:
-    """The audio files below a folder, by name.
+    """The audio files below a folder, by name; iterated, their locators in order.
 
-    `locators` are their POSIX paths relative to the folder, as the disk spells them, sorted. Files whose name
-    is not valid Unicode cannot be named by any transcript or written to any output; they are in `unnameable`,
-    with the offending bytes escaped.
+    A locator is the POSIX path relative to the folder, as the disk spells it. Files whose name is not valid
+    Unicode cannot be named by any transcript or written to any output; they are in `unnameable`, with the
+    offending bytes escaped.
     """
 
     def __init__(
@@ -100,8 +38,9 @@ class AudioIndex:
         *,
         also: Path | None = None,
         leave: bool = False,
+        listing: Iterable[str] | None = None,
     ) -> None:
-        """List the files below `root`.
+        """List the files below `root`, or take in a `listing` of them.
 
         A name may also lead to audio below `also`; with `leave`, to any file, and it may be a URL.
         """
@@ -110,26 +49,17 @@ class AudioIndex:
         self.source = source or FolderSource(self.root)  # opens the locators
         self.endings = AUDIO_ENDINGS if ext is None else ("." + ext.lower().lstrip("."),)
         self._known = frozenset([*self.endings, *AUDIO_ENDINGS])
-        self.locators: list[str] = []
-        self.unnameable: list[str] = []
-        self._by_stem: dict[str, int | list[int]] = {}  # a list only where names repeat, which is rare
         self._root_parts = [part for part in nfc(self.root.as_posix()).split("/") if part]
-        for locator in scan(root, self.endings):
-            self._add(locator)
+        found = walk(root, self.endings) if listing is None else listing
+        self._files = FileTable(found, self.without_ending)
+        self.any_below, self.unnameable = self._files.any_below, self._files.unnameable
+        self.unnamed, self.name_none = self._files.unnamed, self._files.name_none
 
-    def _add(self, locator: str) -> None:
-        escaped = os.fsencode(locator).decode("utf-8", "backslashreplace")
-        if escaped != locator:
-            self.unnameable.append(escaped)
-            return
-        number = len(self.locators)
-        self.locators.append(locator)
-        stem = self.without_ending(nfc(locator).rpartition("/")[2])
-        before = self._by_stem.setdefault(stem, number)
-        if isinstance(before, list):
-            before.append(number)
-        elif before != number:
-            self._by_stem[stem] = [before, number]
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
 
     def without_ending(self, name: str) -> str:
         """Return `name` without an audio ending; other dots stay."""
@@ -152,18 +82,29 @@ class AudioIndex:
         root, then those below `near`. A path out of the root is its own locator where `leave` (or
         the index) permits that; one from another machine matches by its end, if that includes a folder.
         """
+        return [file.locator for file in self._fitting(name, near, scope, leave)]
+
+    def take(
+        self, name: str, near: str | None = None, scope: Scope = Scope.ANYWHERE, *, leave: bool = False
+    ) -> list[str]:
+        """Return what `find` does, and note that a transcript has named it: see `unnamed`."""
+        files = self._fitting(name, near, scope, leave)
+        self._files.name(files)
+        return [file.locator for file in files]
+
+    def _fitting(self, name: str, near: str | None, scope: Scope, leave: bool) -> Sequence[File]:
         if self._leave and is_url(name):
-            return [name.strip()]
+            return [_out_of_table(name.strip())]
         path = self._out(name, near)
         if path is not None:
-            return self._find_absolute(path, leave or self._leave)
+            return self._absolute(path, leave or self._leave)
         name = _forward(name)
         plain = posixpath.normpath(name) if name else ""
         if scope is Scope.EXACT:
             return self._at(plain)
         matches = [match for match in self._same_stem(plain) if self._ends_with(match, plain)]
         if scope is Scope.BELOW and near:
-            matches = [match for match in matches if nfc(match).startswith(near + "/")]
+            matches = [match for match in matches if match.plain.startswith(near + "/")]
         matches = self._nearest(matches, plain, near)
         if not matches and scope is Scope.ANYWHERE:
             return self._at(plain)
@@ -184,68 +125,68 @@ class AudioIndex:
             return None
         return posixpath.normpath(posixpath.join(self.root.as_posix(), near or "", plain))
 
-    def _at(self, path: str) -> list[str]:
-        stem = self.without_ending(path)
-        matches = [match for match in self._same_stem(path) if self.without_ending(nfc(match)) == stem]
+    def _at(self, path: str) -> Sequence[File]:
+        matches = self._same_stem(path, path.rpartition("/")[0])
         if not matches and "/" in path and self._is_audio(self.root / path):  # through a linked folder
-            return [path]
+            return [_out_of_table(path)]
         return self._one_ending(matches, path)
 
     def _is_audio(self, path: Path) -> bool:
-        return path.suffix.lower() in self.endings and path.is_absolute() and _is(path.is_file)
+        return path.suffix.lower() in self.endings and path.is_absolute() and is_so(path.is_file)
 
-    def _find_absolute(self, name: str, leave: bool) -> list[str]:
+    def _absolute(self, name: str, leave: bool) -> Sequence[File]:
         relative = posixpath.relpath(name, nfc(self.root.as_posix())) if name.startswith("/") else ".."
         if not relative.startswith(".."):
             return self._at(relative)
         if (leave or name.startswith(nfc(self._also.as_posix()) + "/")) and self._is_audio(Path(name)):
-            return [name]
+            return [_out_of_table(name)]
         parts = self.without_ending(name).split("/")
-        best: list[str] = []
+        best: list[File] = []
         longest = 2  # components in common at the least: the file and one folder
         for match in self._same_stem(name):
             common = _common_end(self._parts(match), parts)
-            if common >= max(longest, match.count("/") + 1):
+            if common >= max(longest, match.plain.count("/") + 1):
                 best = [*best, match] if common == longest else [match]
                 longest = common
         return self._one_ending(best, name)
 
-    def _same_stem(self, name: str) -> Iterator[str]:
-        numbers = self._by_stem.get(self.without_ending(name.rpartition("/")[2]), [])
-        for number in [numbers] if isinstance(numbers, int) else numbers:
-            yield self.locators[number]
+    def _same_stem(self, name: str, folder: str | None = None) -> list[File]:
+        return self._files.of_stem(self.without_ending(name.rpartition("/")[2]), folder)
 
-    def _parts(self, locator: str) -> list[str]:
-        return [*self._root_parts, *self.without_ending(nfc(locator)).split("/")]
+    def _parts(self, file: File) -> list[str]:
+        return [*self._root_parts, *file.plain.split("/")]
 
-    def _ends_with(self, locator: str, name: str) -> bool:
+    def _ends_with(self, file: File, name: str) -> bool:
         if "/" not in name:
             return True
         parts = self.without_ending(name).split("/")
-        return self._parts(locator)[-len(parts) :] == parts
+        return self._parts(file)[-len(parts) :] == parts
 
-    def _nearest(self, matches: list[str], name: str, near: str | None) -> list[str]:
+    def _nearest(self, matches: list[File], name: str, near: str | None) -> list[File]:
         if len(matches) < 2:
             return matches
         stem = self.without_ending(name)
-        plain = {match: self.without_ending(nfc(match)) for match in matches}
         for exact in [stem] if near is None else [posixpath.join(near, stem), stem]:
-            if exact in plain.values():
-                return [match for match in matches if plain[match] == exact]
-        below = [match for match in matches if near and plain[match].startswith(near + "/")]
+            if beside := [match for match in matches if match.plain == exact]:
+                return beside
+        below = [match for match in matches if near and match.plain.startswith(near + "/")]
         return below or matches
 
-    def _one_ending(self, matches: Sequence[str], name: str) -> list[str]:
+    def _one_ending(self, matches: Sequence[File], name: str) -> Sequence[File]:
         """Choose among files that differ in their ending only: the one `name` has, else the best."""
-        if len(matches) < 2 or len({self.without_ending(match) for match in matches}) != 1:
-            return list(matches)
+        if len(matches) < 2 or len({self.without_ending(match.locator) for match in matches}) != 1:
+            return matches
         wanted = posixpath.splitext(name)[1].lower()
 
-        def rank(match: str) -> tuple[bool, int]:
-            ending = posixpath.splitext(match)[1].lower()
+        def rank(match: File) -> tuple[bool, int]:
+            ending = posixpath.splitext(match.locator)[1].lower()
             return ending != wanted, self.endings.index(ending)
 
         return [min(matches, key=rank)]
+
+
+def _out_of_table(locator: str) -> File:
+    return File(0, locator, "")
 
 
 def is_absolute(name: str) -> bool:

@@ -14,13 +14,16 @@ Two entries that come to the same id are duplicates, which the planner rejects.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from pipeline.audio.source import AudioSource
-from pipeline.corpus.audio_index import AudioIndex, is_absolute, nfc
+from pipeline.corpus.audio_index import AudioIndex, is_absolute
 from pipeline.corpus.entry import Entry, Item, Malformed, Textless, printable
+from pipeline.corpus.listing import nfc
+from pipeline.storage.on_disk import SortedTexts
 from pipeline.utterance import Reason, Rejection, Utterance
 
 SHOWN = 3  # candidates that an ambiguous name's rejection lists
@@ -52,8 +55,10 @@ class Corpus:
     read: Callable[[], Iterator[Item]]
     language: str | None = None  # of entries that name none
     index: AudioIndex | None = None
-    _named: set[str] = field(default_factory=set, init=False, repr=False)
-    _textless: list[str] = field(default_factory=list, init=False, repr=False)
+    _textless: SortedTexts = field(default_factory=SortedTexts, init=False, repr=False)
+
+    def __reduce__(self) -> tuple[type[Corpus], tuple[Any, ...]]:
+        return Corpus, (self.kind, self.source, self.read, self.language, self.index)  # nothing read yet
 
     def utterances(self) -> Iterator[Utterance | Rejection]:
         """Stream every entry of the transcripts, in an order that depends on the files alone."""
@@ -67,22 +72,20 @@ class Corpus:
 
     def forget(self) -> None:
         """Take the corpus for one of which nothing was read yet."""
-        self._named.clear()
-        self._textless.clear()
+        self._textless = SortedTexts()
+        if self.index is not None:
+            self.index.name_none()
 
     def take(self, item: Item) -> Utterance | Rejection | None:
         """Return what an item that was read is; None for audio without a text, which is noted."""
         if isinstance(item, Textless):
-            self._textless.append(item.audio)
+            self._textless.add(printable(item.audio))
             return None
         return item.rejection() if isinstance(item, Malformed) else self._utterance(item)
 
-    def audio_without_text(self) -> Iterable[str]:
-        """Return locators that no entry named; complete once `utterances()` is exhausted."""
-        if self.index is None:
-            return self._textless
-        unnamed = (locator for locator in self.index.locators if locator not in self._named)
-        return [*unnamed, *self.index.unnameable]
+    def audio_without_text(self) -> SortedTexts:
+        """Return locators that no entry named, sorted; complete once `utterances()` is exhausted."""
+        return self._textless if self.index is None else self.index.unnamed()
 
     def _utterance(self, entry: Entry) -> Utterance | Rejection:
         said = (entry.id, entry.audio, entry.text, entry.speaker, entry.language)
@@ -102,9 +105,7 @@ class Corpus:
     def _locators(self, entry: Entry) -> list[str]:
         if self.index is None:
             return [entry.audio] if entry.audio else []
-        found = self.index.find(entry.audio, entry.near, entry.scope, leave=entry.leaves)
-        self._named.update(found)
-        return found
+        return self.index.take(entry.audio, entry.near, entry.scope, leave=entry.leaves)
 
     def _missing(self, name: str, entry: Entry) -> Rejection:
         reason, why = Reason.MISSING_AUDIO, "there is no audio for it"

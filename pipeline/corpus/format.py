@@ -12,9 +12,10 @@ from pipeline.audio.remote_source import cache_at, source_of
 from pipeline.audio.source import AudioSource
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import AudioIndex, scan
+from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Item
+from pipeline.corpus.listing import scan
 from pipeline.corpus.urls import UrlSource
 from pipeline.errors import UsageError
 from pipeline.runtime import find_file
@@ -93,7 +94,7 @@ class CorpusProbe:
 
     def files(self, endings: tuple[str, ...]) -> list[str]:
         """List files of the audio folder with one of `endings` (lower case), sorted."""
-        return scan(self.audio_folder(), endings)
+        return list(scan(self.audio_folder(), endings))
 
     @property
     def source(self) -> AudioSource:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import encodings
-from pipeline.corpus.audio_index import scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.format import CorpusProbe, Format
 from pipeline.corpus.formats import (
@@ -31,6 +30,7 @@ from pipeline.corpus.formats import (
     vits,
     webdataset,
 )
+from pipeline.corpus.listing import scan
 from pipeline.errors import UsageError
 
 FORMATS: dict[str, Format] = {  # in the order in which they are tried: the more particular first
@@ -79,10 +79,10 @@ def open_corpus(settings: CorpusSettings) -> Corpus:
 
 def _nothing_fits(given: CorpusProbe) -> str:
     folder = given.audio_folder()
-    if not given.index.locators:
+    if not given.index:
         ending = given.settings.ext or ".wav, .flac, .mp3 or another audio ending"
         return f"no file in {folder} has the ending {ending}; give the folder of the recordings"
-    if given.text is None and given.folder is not None and (books := scan(given.folder, WORKBOOKS)):
+    if given.text is None and given.folder is not None and (books := list(scan(given.folder, WORKBOOKS))):
         return f"{folder / books[0]} {AS_CSV}"
     looked = "; ".join(f"{form.name}: {form.known_by}" for form in FORMATS.values())
     where = given.text or folder

@@ -59,15 +59,15 @@ def segment_recordings(
         raise UsageError(f"there is no folder of recordings {folder}")
     source = source_of(folder, None, CACHE_BYTES)
     index = AudioIndex(folder, ext, source)
-    if not index.locators:
+    if not index:
         raise UsageError(f"there are no recordings in {folder}")
     root = resolve_path(output)
-    texts = find_texts(settings.align, index.locators)
+    texts = find_texts(settings.align, index)
     with ExitStack() as held:
         claim = held.enter_context(claimed_rank(root, rank, say) if rank else claimed(root))
         prepared = PreparedFolder(root, settings, rank)
         if claim is None or claim.first:
-            prepared.plan(index.locators, source, texts.checksum)
+            prepared.plan(index, source, texts.checksum)
         else:
             prepared.read_plan()
         if claim is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from pipeline.corpus.audio_index import AudioIndex
 from pipeline.errors import UsageError
 from pipeline.storage.paths import resolve_path
 
@@ -35,7 +35,7 @@ class Texts:
         return None if text is None else hashlib.sha256(text.encode()).hexdigest()
 
 
-def find_texts(setting: str | None, recordings: Sequence[str]) -> Texts:
+def find_texts(setting: str | None, recordings: AudioIndex) -> Texts:
     """Return the texts that the setting names. Raises UsageError unless it fits the recordings."""
     if setting is None:
         return Texts(None)
@@ -49,5 +49,5 @@ def find_texts(setting: str | None, recordings: Sequence[str]) -> Texts:
             "give a folder with NAME.txt for each"
         )
     if all(texts.of(audio) is None for audio in recordings):
-        raise UsageError(f"no text in {path} has the name of a recording, such as {recordings[0]}")
+        raise UsageError(f"no text in {path} has the name of a recording, such as {next(iter(recordings))}")
     return texts

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 from pipeline.errors import naming
@@ -54,6 +55,16 @@ def write_text(target: Path, text: str) -> bool:
             return False
     with replacing(target) as temporary:
         temporary.write_bytes(content)
+    return True
+
+
+def write_lines(target: Path, lines: Iterable[str]) -> bool:
+    """Do as `write_text` with lines that are never in memory together; they are iterated up to twice."""
+    with contextlib.suppress(FileNotFoundError), naming(target), target.open("rb") as file:
+        if all(old == new for old, new in zip_longest(file, (f"{line}\n".encode() for line in lines))):
+            return False
+    with replacing(target) as temporary, temporary.open("wb") as file:
+        file.writelines(f"{line}\n".encode() for line in lines)
     return True
 
 

@@ -65,7 +65,7 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
 def _matches(path: Path, given: CorpusProbe) -> bool:
     """Return whether some line names audio."""
     head = given.head(path)
-    if not head or not given.index.locators or head[0].lstrip()[:1] in MARKUP:
+    if not head or not given.index or head[0].lstrip()[:1] in MARKUP:
         return False
     near = given.index.near(path.parent)
     separator = separator_of(path, given)

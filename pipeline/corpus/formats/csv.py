@@ -145,9 +145,7 @@ def _matches(path: Path, given: CorpusProbe) -> bool:
     header = next(iter(given.head(path)), "")
     if delimiter_of(header, given.settings) is not None:
         return True
-    return (
-        not says_columns(given.settings) and bool(given.index.locators) and by_values(path, given) is not None
-    )
+    return not says_columns(given.settings) and bool(given.index) and by_values(path, given) is not None
 
 
 FORMAT = FileFormat("csv", "CSV or TSV with a header such as path, sentence", _matches, entries)

@@ -7,7 +7,6 @@ would make must be written to a file first.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.config import CorpusSettings
@@ -17,54 +16,48 @@ from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import LONGEST
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.errors import UsageError
+from pipeline.storage.on_disk import DiskMap
 
 
-@dataclass
-class Table:
-    """A file of lines `key value`: the values, and what went wrong, by key where there is one."""
+def _into(table: DiskMap[str], path: Path, settings: CorpusSettings) -> Iterator[Malformed]:
+    """Read lines `key value` of a file that may be there; yield those that are none.
 
-    values: dict[str, str] = field(default_factory=dict)
-    malformed: list[Malformed] = field(default_factory=list)
-
-    @classmethod
-    def read(cls, path: Path, settings: CorpusSettings) -> Table:
-        """Read all of the file; an empty table if there is none. A key's last line counts, as in Kaldi."""
-        table = cls()
-        for where, line in lines.read_lines(path, settings) if path.is_file() else ():
-            columns = line.split(None, 1) if isinstance(line, str) else []
-            if isinstance(line, Malformed):
-                table.malformed.append(line)
-            elif len(columns) < 2:
-                table.malformed.append(Malformed(where, f"has a key and no value: {line.strip()!r}"))
-            else:
-                table.values[columns[0]] = columns[1].strip()
-        return table
+    A key's last line counts, as in Kaldi.
+    """
+    for where, line in lines.read_lines(path, settings) if path.is_file() else ():
+        columns = line.split(None, 1) if isinstance(line, str) else []
+        if isinstance(line, Malformed):
+            yield line
+        elif len(columns) < 2:
+            yield Malformed(where, f"has a key and no value: {line.strip()!r}")
+        else:
+            table[columns[0]] = columns[1].strip()
 
 
 def entries(folder: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries of `text`, in its order, after the unreadable lines of the other files."""
-    names = ("wav.scp", "segments", "utt2spk", "utt2lang")
-    recordings, segments, speakers, languages = (Table.read(folder / name, given.settings) for name in names)
-    for table in (recordings, segments, speakers, languages):
-        yield from table.malformed
+    tables = {name: DiskMap[str]() for name in ("wav.scp", "segments", "utt2spk", "utt2lang")}
+    for name, table in tables.items():
+        yield from _into(table, folder / name, given.settings)
+    recordings, segments, speakers, languages = tables.values()
     near = given.index.near(folder)
     for where, line in lines.read_lines(folder / "text", given.settings):
         if isinstance(line, Malformed):
             yield line
             continue
         key, text = (*line.split(None, 1), "", "")[:2]
-        times = segment(segments.values.get(key), where)
+        times = segment(segments.get(key), where)
         if isinstance(times, Malformed):
             yield times
             continue
         recording, start, end = times or (key, None, None)
-        audio = recordings.values.get(recording, recording)
+        audio = recordings.get(recording) or recording
         if audio.endswith("|"):
             yield Malformed(
                 where, f"{recording} is made by a command, which is not run; write its audio to a file"
             )
             continue
-        speaker, language = speakers.values.get(key), languages.values.get(key)
+        speaker, language = speakers.get(key), languages.get(key)
         yield Entry(where, audio, text, key, speaker, language, start, end, near, leaves=True)
 
 

@@ -7,6 +7,7 @@ loading (mixes, speed, commands, one channel of several) is malformed here: writ
 
 from __future__ import annotations
 
+import json
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,13 +16,14 @@ from typing import Any
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import LONGEST, plain
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
+from pipeline.corpus.listing import scan
 from pipeline.errors import UsageError
+from pipeline.storage.on_disk import DiskMap
 
 ENDINGS = (".jsonl", ".jsonl.gz")
 EDGE = 0.001  # seconds; a supervision this close to both ends of its recording is all of it
@@ -31,7 +33,7 @@ Json = Mapping[str, Any]
 def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries of a file of cuts or of supervisions, in its order."""
     near = given.index.near(path.parent)
-    recordings: dict[str, Json] | None = None
+    recordings: Recordings | None = None
     for where, line in lines.read_lines(path, given.settings):
         row = line if isinstance(line, Malformed) else jsonl.parse(line, where)
         if isinstance(row, Malformed):
@@ -40,7 +42,7 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
             yield from _of_cut(row, where, near)
         else:
             if recordings is None:
-                recordings = _recordings(path, given.settings)
+                recordings = Recordings(path, given.settings)
             yield _of_supervision(row, recordings, where, near)
 
 
@@ -54,19 +56,29 @@ def is_supervision(row: Json) -> bool:
     return {"recording_id", "start", "duration"} <= row.keys()
 
 
-def _recordings(path: Path, settings: CorpusSettings) -> dict[str, Json]:
-    """Return recordings by id. In lhotse's recipes the two files have one name but for the word."""
-    beside = path.with_name(path.name.replace("supervisions", "recordings"))
-    if beside == path or not beside.is_file():
-        raise UsageError(
-            f"{path} holds supervisions, and there is no file of their recordings, {beside.name}, beside it"
-        )
-    parsed = (
-        jsonl.parse(line, where)
-        for where, line in lines.read_lines(beside, settings)
-        if isinstance(line, str)
-    )
-    return {str(row.get("id")): row for row in parsed if not isinstance(row, Malformed)}
+class Recordings:
+    """Recordings by id. In lhotse's recipes their file has the supervisions' name but for the word."""
+
+    def __init__(self, path: Path, settings: CorpusSettings) -> None:
+        """Read them. Raises UsageError if there is no file of them beside the supervisions."""
+        beside = path.with_name(path.name.replace("supervisions", "recordings"))
+        if beside == path or not beside.is_file():
+            raise UsageError(
+                f"{path} holds supervisions, and there is no file of their recordings, {beside.name}, "
+                "beside it"
+            )
+        self._lines = DiskMap[str]()
+        self._latest: tuple[str | None, Json | None] = None, None  # supervisions of one follow each other
+        for where, line in lines.read_lines(beside, settings):
+            if isinstance(line, str) and not isinstance(row := jsonl.parse(line, where), Malformed):
+                self._lines[str(row.get("id"))] = line
+
+    def get(self, name: str) -> Json | None:
+        """Return a recording; None if there is none of this id."""
+        if name != self._latest[0]:
+            line = self._lines.get(name)
+            self._latest = name, None if line is None else json.loads(line)
+        return self._latest[1]
 
 
 def _of_cut(cut: Json, where: str, near: str | None) -> Iterator[Entry | Malformed]:
@@ -82,7 +94,7 @@ def _of_cut(cut: Json, where: str, near: str | None) -> Iterator[Entry | Malform
 
 
 def _of_supervision(
-    supervision: Json, recordings: Mapping[str, Json], where: str, near: str | None
+    supervision: Json, recordings: Recordings, where: str, near: str | None
 ) -> Entry | Malformed:
     name = plain(supervision.get("recording_id"))
     recording = recordings.get(name or "")

@@ -13,13 +13,15 @@ from pathlib import Path
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import AudioIndex, nfc, scan
+from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed, Scope
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import labels
 from pipeline.corpus.formats.subtitles import cues, has_segments, json_segments
+from pipeline.corpus.listing import nfc, scan
 from pipeline.errors import UsageError
+from pipeline.storage.on_disk import DiskMap
 
 READERS = {
     **{".textgrid": labels.text_grid, ".eaf": labels.elan, ".srt": cues, ".vtt": cues},
@@ -28,12 +30,12 @@ READERS = {
 ENDINGS = (".json", *READERS)  # in order of preference: JSON has the finest times
 SHOWN = ".json, .srt, .vtt, .tsv, .TextGrid, .eaf or Audacity's .txt"
 LANGUAGE = re.compile(r"\.([a-z]{2,3}(?:-[A-Za-z]{2,4})?)$")  # as video downloaders write: talk.en.vtt
-Pair = tuple[Path, str, str | None]  # transcript, name of the recording, language by the transcript's name
+Pair = tuple[int, Path, str, str | None]  # rank, transcript, recording's name, language by the file's name
 
 
-def entries(pairs: list[Pair], root: Path, settings: CorpusSettings) -> Iterator[Entry | Malformed]:
+def entries(pairs: DiskMap[Pair], root: Path, settings: CorpusSettings) -> Iterator[Entry | Malformed]:
     """Yield the segments of all recordings, one recording after the other."""
-    for path, recording, language in pairs:
+    for _, path, recording, language in pairs.values():
         shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
         for segment in _segments(path, shown, settings):
             if isinstance(segment, Malformed):
@@ -54,40 +56,40 @@ def _segments(path: Path, shown: str, settings: CorpusSettings) -> Iterator[Entr
         yield from READERS[path.suffix.lower()](content, shown)
 
 
-def pairs_of(given: CorpusProbe) -> list[Pair]:
+def pairs_of(given: CorpusProbe) -> DiskMap[Pair]:
     """Return transcripts whose recording is there, the best one of each, by recording."""
-    index = given.index
-    if given.text_file is not None:
-        if not given.text_file.name.lower().endswith(ENDINGS):
-            return []
-        return _pair_of_file(given.text_file, index)
-    root = given.text_folder
-    best: dict[str, tuple[int, Pair]] = {}
+    index, root, best = given.index, given.text_folder, DiskMap[Pair]()
+    if given.text_file is not None and given.text_file.name.lower().endswith(ENDINGS):
+        recording, language = _of_file(given.text_file, index)
+        if recording is not None:
+            best[recording] = 0, given.text_file, recording, language
     timed: dict[str, bool] = {}  # by ending, as the first file of a recording's name has it
-    for name in [] if root is None else scan(root, ENDINGS):
+    for name in () if root is None else scan(root, ENDINGS):
         assert root is not None
         stem, _, ending = name.rpartition(".")
         ending = "." + ending.lower()
+        if timed.get(ending) is False:
+            continue
         recording, language = _recording(nfc(stem), index)
         rank = ENDINGS.index(ending)
-        if not recording or rank >= best.get(recording, (len(ENDINGS),))[0]:
+        if not recording or rank >= (best.get(recording) or (len(ENDINGS),))[0]:
             continue
         if ending not in timed:
             timed[ending] = ending == ".json" or _is_timed(root / name, given.settings)
         if timed[ending]:
-            best[recording] = rank, (root / name, recording, language)
-    return [pair for _, (_, pair) in sorted(best.items())]
+            best[recording] = rank, root / name, recording, language
+    return best
 
 
-def _pair_of_file(path: Path, index: AudioIndex) -> list[Pair]:
-    """Pair one transcript given by itself with the recording of its name, or the only one there is."""
+def _of_file(path: Path, index: AudioIndex) -> tuple[str | None, str | None]:
+    """Return the recording, and language, of a transcript given by itself: of its name, or the only one."""
     near = index.near(path.parent) or ""
     recording, language = _recording(nfc(f"{near}/{path.stem}".lstrip("/")), index)
     if recording is None:
         recording, language = _recording(nfc(path.stem), index)
-    if recording is None and len(index.locators) == 1:
-        recording = index.locators[0]
-    return [(path, recording, language)] if recording else []
+    if recording is None and len(index) == 1:
+        recording = next(iter(index))
+    return recording, language
 
 
 def _recording(stem: str, index: AudioIndex) -> tuple[str | None, str | None]:
@@ -116,17 +118,18 @@ def _is_timed(path: Path, settings: CorpusSettings) -> bool:
 def _fits(given: CorpusProbe) -> bool:
     if given.folder is None:
         return False
-    pairs = pairs_of(given)
-    return bool(pairs) and _is_timed(pairs[0][0], given.settings)
+    first = next(pairs_of(given).values(), None)
+    return first is not None and _is_timed(first[1], given.settings)
 
 
 def _open(given: CorpusProbe) -> Corpus:
     pairs = pairs_of(given)
-    if not pairs:
+    first = next(pairs.values(), None)
+    if first is None:
         raise UsageError(
             f"there is no {SHOWN} beside a recording of its name in {given.text or given.settings.audio}"
         )
-    root = given.text_folder or pairs[0][0].parent
+    root = given.text_folder or first[1].parent
     return given.corpus("segments", lambda: entries(pairs, root, given.settings))
 
 

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import AudioIndex, nfc, scan
+from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed, Scope
 from pipeline.corpus.fields import Fields
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
 from pipeline.corpus.formats.labels import is_audacity
+from pipeline.corpus.listing import nfc, walk
 from pipeline.corpus.speakers import speaker_of
 from pipeline.errors import UsageError
+from pipeline.storage.on_disk import SortedTexts
 
 ENDINGS = (".normalized.txt", ".txt", ".lab", ".original.txt", ".json")  # the first that is there counts
 LABEL_COLUMNS = 2  # an HTK label line begins with two times, in units of 100 ns
@@ -31,12 +33,17 @@ def entries(root: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield entries by folder and name. Text files in a folder without matching audio are none."""
     index = given.index
     scope = scope_of(root, index)
-    for _, group in groupby(_texts(root), key=lambda pair: pair[0].rpartition("/")[0]):
-        texts = list(group)
-        if any(index.find(name, scope=scope) for name, _ in texts):
-            for name, path in texts:
-                entry = read(root / path, path, name, given.settings)
-                yield replace(entry, scope=scope) if isinstance(entry, Entry) else entry
+    for _, texts in groupby(_texts(root), key=lambda pair: pair[0].rpartition("/")[0]):
+        first = []  # up to one that has audio
+        for text in texts:
+            first.append(text)
+            if index.find(text[0], scope=scope):
+                break
+        else:
+            continue
+        for name, path in chain(first, texts):
+            entry = read(root / path, path, name, given.settings)
+            yield replace(entry, scope=scope) if isinstance(entry, Entry) else entry
 
 
 def scope_of(root: Path, index: AudioIndex) -> Scope:
@@ -67,14 +74,18 @@ def _of_json(text: str, where: str, name: str, settings: CorpusSettings) -> Entr
 
 def _texts(root: Path) -> Iterator[tuple[str, str]]:
     """Return audio paths without ending and the text that counts for each; sorted by folder, then name."""
-    ranked = []
-    for path in scan(root, ENDINGS):
-        ending = max((ending for ending in ENDINGS if path.lower().endswith(ending)), key=len)
-        name = nfc(path[: -len(ending)])
-        ranked.append((name.rpartition("/")[0], name, ENDINGS.index(ending), path))
-    ranked.sort()
-    for (_, name), group in groupby(ranked, key=lambda each: each[:2]):
-        yield name, next(group)[3]
+    ranked = SortedTexts()
+    for path in walk(root, ENDINGS):
+        name, ending = _split(path)
+        ranked.add(path, "\0".join((name.rpartition("/")[0], name, str(ENDINGS.index(ending)))))
+    for name, paths in groupby(ranked, key=lambda path: _split(path)[0]):
+        yield name, next(paths)
+
+
+def _split(path: str) -> tuple[str, str]:
+    """Return the name of the audio that a text's path tells, and the text's ending."""
+    ending = max((ending for ending in ENDINGS if path.lower().endswith(ending)), key=len)
+    return nfc(path[: -len(ending)]), ending
 
 
 def _is_label(line: str) -> bool:
@@ -87,7 +98,7 @@ def _fits(given: CorpusProbe) -> bool:
     if given.folder is None or root is None:
         return False
     scope = scope_of(root, given.index)
-    return any(given.index.find(name, scope=scope) for name, _ in _texts(root))
+    return any(given.index.find(_split(path)[0], scope=scope) for path in walk(root, ENDINGS))
 
 
 def _open(given: CorpusProbe) -> Corpus:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import LONGEST
 from pipeline.corpus.format import CorpusProbe, FolderFormat
+from pipeline.corpus.listing import scan
 from pipeline.errors import UsageError
 
 ENDINGS = (".stm",)

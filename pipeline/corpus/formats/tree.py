@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.corpus.audio_index import AudioIndex, is_absolute, nfc, scan
+from pipeline.corpus.audio_index import AudioIndex, is_absolute
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Item, Malformed, Scope
 from pipeline.corpus.format import CorpusProbe, FileFormat, FolderFormat
 from pipeline.corpus.formats import aishell3, columns, csv, jsonl, ljspeech, vits
+from pipeline.corpus.listing import nfc, walk
 from pipeline.corpus.speakers import language_of, speaker_of
 from pipeline.errors import UsageError
 
@@ -32,8 +33,9 @@ FORMS: tuple[FileFormat, ...] = tuple(
 
 def files(root: Path) -> list[str]:
     """List the transcript files below `root`."""
-    found = scan(root, (*COLUMNS, ".txt", ".csv", ".tsv", ".jsonl", ".json"))
-    return [name for name in found if name.endswith(COLUMNS) or NAMES.fullmatch(name)]
+    found = walk(root, (*COLUMNS, ".txt", ".csv", ".tsv", ".jsonl", ".json"))
+    of_folders = (name for name in found if name.endswith(COLUMNS) or NAMES.fullmatch(name))
+    return sorted(of_folders, key=lambda name: (nfc(name), name))
 
 
 def entries(root: Path, given: CorpusProbe) -> Iterator[Item]:
@@ -62,8 +64,7 @@ def form_of(path: Path, given: CorpusProbe) -> FileFormat | None:
 
 def _scope(folder: str, index: AudioIndex) -> Scope:
     """Return the scope of names in a folder's transcripts: its own audio, where it has some."""
-    has_audio = any(nfc(locator).startswith(folder + "/") for locator in index.locators)
-    return Scope.BELOW if folder and has_audio else Scope.ANYWHERE
+    return Scope.BELOW if folder and index.any_below(folder) else Scope.ANYWHERE
 
 
 def _placed(entry: Entry, prefix: str, folder: str, scope: Scope, index: AudioIndex) -> Entry:
@@ -83,7 +84,7 @@ def _placed(entry: Entry, prefix: str, folder: str, scope: Scope, index: AudioIn
 
 def _fits(given: CorpusProbe) -> bool:
     root = given.text_folder
-    if given.folder is None or root is None or not given.index.locators:
+    if given.folder is None or root is None or not given.index:
         return False
     return any(form_of(root / path, given) for path in files(root))
 

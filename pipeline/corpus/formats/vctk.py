@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.corpus import lines
-from pipeline.corpus.audio_index import scan
 from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed, Scope
 from pipeline.corpus.format import CorpusProbe, FolderFormat
+from pipeline.corpus.listing import scan
 from pipeline.corpus.speakers import speaker_of
 from pipeline.errors import UsageError
 

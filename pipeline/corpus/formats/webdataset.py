@@ -152,7 +152,7 @@ def _tars(given: CorpusProbe) -> list[str]:
 
 
 def _fits(given: CorpusProbe) -> bool:
-    if given.text is not None or given.folder is None or given.index.locators:
+    if given.text is not None or given.folder is None or given.index:
         return False  # archives beside the files they were unpacked to are not the corpus
     return bool(_tars(given))
 

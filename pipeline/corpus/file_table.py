@@ -1,0 +1,112 @@
+"""The files of a listing by name, however many: a temporary database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from pipeline.corpus.listing import nfc
+from pipeline.storage.on_disk import Database, SortedTexts
+
+TABLES = (
+    "folders(number INTEGER PRIMARY KEY, path TEXT UNIQUE)",  # composed, with its slash at the end
+    "files(number INTEGER PRIMARY KEY, folder INTEGER, stem TEXT, ending TEXT, spelled TEXT)",
+    "unnameable(path TEXT)",
+)
+LOCATOR = "coalesce(spelled, path || stem || ending)"  # spelled: as on disk, where that is not composed
+JOINED = "files JOIN folders ON folders.number = files.folder"
+FOUND = f"SELECT files.number, {LOCATOR}, path || stem FROM {JOINED} WHERE stem = ?"
+AT = f"{FOUND} AND folder = (SELECT number FROM folders WHERE path = ?)"
+BELOW = "SELECT 1 FROM folders WHERE path >= ? AND path < ? LIMIT 1"
+
+
+class File(NamedTuple):
+    """A file; `plain` is its path without ending, composed. The number 0 is of one that is in no table."""
+
+    number: int
+    locator: str
+    plain: str
+
+
+class FileTable:
+    """Files by their name without ending, the stem."""
+
+    def __init__(self, listing: Iterable[str], without_ending: Callable[[str], str]) -> None:
+        """Take in paths relative to a root.
+
+        One whose name is not valid Unicode is kept apart, with the offending bytes escaped.
+        """
+        self._without_ending = without_ending
+        self._count, self._folder, self._folder_number = 0, "", 0
+        self._database = Database(*TABLES)
+        rows = (row for path in listing if (row := self._row(path)) is not None)
+        self._database.insert("INSERT INTO files VALUES (?, ?, ?, ?, ?)", rows)
+        self._database.run("CREATE INDEX by_name ON files(stem, folder)")
+        self._named = bytearray(self._count // 8 + 1)
+
+    def _row(self, path: str) -> tuple[int, int, str, str, str | None] | None:
+        escaped = os.fsencode(path).decode("utf-8", "backslashreplace")
+        if escaped != path:
+            self._database.run("INSERT INTO unnameable VALUES (?)", (escaped,))
+            return None
+        composed = nfc(path)
+        folder, slash, name = composed.rpartition("/")
+        stem = self._without_ending(name)
+        self._count += 1
+        number = self._number_of(folder + slash)
+        return self._count, number, stem, name[len(stem) :], None if composed == path else path
+
+    def _number_of(self, folder: str) -> int:
+        if folder != self._folder or not self._folder_number:
+            self._database.run("INSERT OR IGNORE INTO folders(path) VALUES (?)", (folder,))
+            found = self._database.all("SELECT number FROM folders WHERE path = ?", (folder,))
+            self._folder, self._folder_number = folder, found[0][0]
+        return self._folder_number
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the locators in the order of their composed names."""
+        rows = self._database.each(f"SELECT {LOCATOR} FROM {JOINED} ORDER BY path || stem || ending, 1")
+        return (locator for (locator,) in rows)
+
+    def of_stem(self, stem: str, folder: str | None = None) -> list[File]:
+        """Return the files of a stem, in order; of one folder if that is given, both in composed Unicode."""
+        wanted = (FOUND, (stem,)) if folder is None else (AT, (stem, folder and folder + "/"))
+        try:
+            found = [File(*row) for row in self._database.all(*wanted)]
+        except UnicodeEncodeError:  # half a character, which no name here has
+            return []
+        return found if len(found) < 2 else sorted(found, key=lambda file: (nfc(file.locator), file.locator))
+
+    def any_below(self, folder: str) -> bool:
+        """Return whether there is a file below a folder."""
+        try:
+            return bool(self._database.all(BELOW, (folder + "/", folder + chr(ord("/") + 1))))
+        except UnicodeEncodeError:
+            return False
+
+    def name(self, files: Iterable[File]) -> None:
+        """Note that a transcript has named some files."""
+        for number, _, _ in files:
+            self._named[number >> 3] |= 1 << (number & 7)
+
+    def name_none(self) -> None:
+        """Forget which files were named."""
+        self._named = bytearray(len(self._named))
+
+    def unnamed(self) -> SortedTexts:
+        """Return the locators that no transcript has named, and names that none can name."""
+        found = SortedTexts()
+        for number, locator in self._database.each(f"SELECT files.number, {LOCATOR} FROM {JOINED}"):
+            if not self._named[number >> 3] >> (number & 7) & 1:
+                found.add(locator)
+        for path in self.unnameable():
+            found.add(path)
+        return found
+
+    def unnameable(self) -> Iterator[str]:
+        """Yield the files whose names are not valid Unicode, which no output can hold."""
+        return (path for (path,) in self._database.each("SELECT path FROM unnameable ORDER BY path"))
