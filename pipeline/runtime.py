@@ -31,6 +31,11 @@ NO_MEMORY = re.compile(  # the words of CUDA and Triton, of cuBLAS, cuFFT and cu
 )
 
 
+def cores() -> int:
+    """Return how many cores this process may use; only Linux tells, elsewhere it may use all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def find_file(name: str) -> Path | None:
     """Find a file or folder here or below the repository's root; None if neither has it."""
     candidates = (Path(name).expanduser(), REPOSITORY / name)

@@ -1,5 +1,6 @@
 """Figures for every row: what they say, and that they are the row's own however they are measured."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
@@ -20,8 +22,10 @@ from pipeline.annotate.annotators.level import Level
 from pipeline.annotate.api import annotate
 from pipeline.annotate.files import AnnotationFile, read_annotations
 from pipeline.dataset.reader import Dataset
+from pipeline.dataset.summary import finish
 from pipeline.errors import UsageError
 from pipeline.ragged import from_lists
+from pipeline.storage.claims import Rank
 
 ROOT = Path(__file__).parents[1]
 RATE = 16_000
@@ -196,6 +200,57 @@ def test_killed_and_run_again_gives_the_same_bytes(tmp_path, rows, form):
     assert 0 < len(files(cut.root / "annotations")) < len(files(whole.root / "annotations"))
     assert annotate(Dataset(cut.root), ["codes", "duplicates"]) > 0
     assert files(cut.root / "annotations") == files(whole.root / "annotations")
+
+
+def test_parts_and_a_run_after_them_give_the_bytes_of_one_run(tmp_path, rows, capsys):
+    whole = make_dataset(tmp_path / "whole" / "out", rows, shard_size=20)
+    copies = [tmp_path / name / "out" for name in ("forth", "back", "left")]
+    for copy in copies:
+        shutil.copytree(whole.root, copy)
+    annotate(whole, ["codes", "duplicates"])
+    for copy, order in zip(copies, ((0, 1), (1, 0)), strict=False):
+        words = ["annotate", str(copy), "--with", "codes,duplicates", "--num-parts", "2", "--part"]
+        for number in order:
+            assert main([*words, str(number)]) == 0
+        assert files(copy).items() >= files(whole.root).items()
+        said = capsys.readouterr().out
+        assert ("without --part: 2 shards" in said) == (order == (1, 0))
+        assert main([*words, "1"]) == 0
+        assert "nothing to do" in capsys.readouterr().out
+    left = Dataset(copies[2])
+    assert annotate(left, ["codes", "duplicates"], rank=Rank(1, 2), say=print) == 1
+    assert not (left.root / "annotations" / "duplicates").exists()
+    assert annotate(left, ["codes", "duplicates"]) == 3
+    assert files(left.root).items() >= files(whole.root).items()  # and the locks of parts
+
+
+def test_the_card_says_how_to_join_and_stays_true(tmp_path, rows):
+    dataset = make_dataset(tmp_path / "out", rows, form="parquet", shard_size=20)
+    finish(dataset, dataset.root)
+    plain = (dataset.root / "README.md").read_text("utf-8")
+    annotate(dataset, ["codes"])
+    card = (dataset.root / "README.md").read_text("utf-8")
+    assert "annotations/" not in plain
+    assert finish(Dataset(dataset.root), dataset.root) == []  # what a later run of `create` looks at
+    (dataset.root / "README.md").write_text(plain)  # killed before the card was written
+    assert annotate(dataset, ["codes"]) == 0
+    assert (dataset.root / "README.md").read_text("utf-8") == card
+    lines = card.split("to be joined by `id`:\n```python\n")[1].split("```")[0]
+    datasets = pytest.importorskip("datasets")
+    names = {
+        "rows": datasets.Dataset(pa.concat_tables(dataset.tables())),
+        "load_dataset": datasets.load_dataset,
+    }
+    with contextlib.chdir(dataset.root):
+        exec(
+            lines.replace("rows.to", "joined = rows.to").replace(
+                "split=", f"cache_dir={str(tmp_path / 'c')!r}, split="
+            ),
+            names,
+        )
+    assert names["joined"]["code_entropy"].tolist() == [
+        row["code_entropy"] for row in figures(dataset, "codes")
+    ]
 
 
 def test_a_dataset_keeps_its_files_and_its_rows_when_it_is_annotated(tmp_path, rows):

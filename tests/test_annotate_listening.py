@@ -1,6 +1,8 @@
 """What annotators hear: words, voices, copies, quality; and what becomes of one that fails."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +137,14 @@ def test_a_recogniser_that_is_not_there_is_one_sentence(tmp_path, capsys):
     assert said.count("\n") == 1
 
 
+def test_a_recogniser_that_a_package_loads_is_named_by_its_content(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"1")
+    before = Transcript(f"faster-whisper:{tmp_path}").settings["recogniser"]
+    (tmp_path / "model.bin").write_bytes(b"2")
+    assert Transcript(f"faster-whisper:{tmp_path}").settings["recogniser"] != before
+    assert Transcript("faster-whisper:small").settings["recogniser"] == "faster-whisper:small"
+
+
 @pytest.mark.skipif(
     not list(Path(np.__file__).parents[1].glob("resemblyzer")), reason="Resemblyzer is not installed"
 )
@@ -153,6 +163,50 @@ def test_a_clip_under_the_wrong_speakers_name_is_unlike_the_others(tmp_path):
     shutil.rmtree(dataset.root / "annotations" / "speaker")
     assert annotate(Dataset(dataset.root), ["speaker"]) == 3
     assert files(dataset.root / "annotations") == before
+
+
+KILLED = """
+import os, signal, sys
+import torch
+from pipeline.annotate import files
+from pipeline.annotate.api import annotate
+torch.set_num_threads(1)  # a pool of threads would not survive the fork
+replacing, root, names = files.replacing, sys.argv[1], sys.argv[2:]
+for written in 0, 1, 2:  # files before the kill; what is done is not done again
+    child = os.fork()
+    if child == 0:
+        def write(path, writer, left=[written]):
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+            return replacing(path, writer)
+        files.replacing = write
+        annotate(root, names, asr="fake:")
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "package"), [("transcript", "jiwer"), ("speaker", "resemblyzer"), ("quality", "speechmos")]
+)
+def test_killed_while_it_hears_and_run_again_gives_the_same_bytes(tmp_path, name, package):
+    pytest.importorskip(package)
+    clips = [("hold the line", *clip(name), {"speaker": "allison"}) for name in PROMPTS[:3]]
+    whole = corpus(tmp_path, clips, shard_size=2)
+    shutil.copytree(whole.root, tmp_path / "cut" / "out")
+    annotate(whole, [name], asr="fake:")
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(tmp_path / "cut" / "out"), name],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "-9\n" * 3
+    cut = Dataset(tmp_path / "cut" / "out")
+    assert annotate(cut, [name], asr="fake:") > 0
+    assert files(cut.root) == files(whole.root)
 
 
 def test_a_copy_at_another_level_and_from_another_codec_names_what_it_copies(tmp_path):

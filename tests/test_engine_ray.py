@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -326,6 +327,18 @@ def test_a_shard_that_takes_worker_after_worker_down_ends_the_run(cluster, tmp_p
     with pytest.raises(PipelineError, match=r"shard 0 was at work in 3 workers that were lost"):
         make(tmp_path / "out", on_ray(corpus))
     assert Dataset(tmp_path / "out").states() == []
+
+
+def test_annotations_made_on_a_cluster_are_those_made_here(cluster, tmp_path, corpus, monkeypatch, capsys):
+    there = make(tmp_path / "there/out", settings_for(corpus))
+    shutil.copytree(there, tmp_path / "here/out")
+    names = ["annotate", "--with", "level,copies,transcript", "--asr", "fake:"]
+    assert main([*names, str(tmp_path / "here/out")]) == 0
+    monkeypatch.setattr("pipeline.annotate.listening.decode", None)  # not here: in the workers
+    words = ["--engine", "ray", "--ray-address", cluster.address, "--device", "cpu"]
+    assert main([*names, *words, str(there)]) == 0
+    assert "ray: 1 workers, with 1 cores each" in capsys.readouterr().out
+    assert contents(there) == contents(tmp_path / "here/out")
 
 
 def test_segment_on_a_cluster_writes_what_it_does_here_and_so_it_does_if_its_workers_are_killed(

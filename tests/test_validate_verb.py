@@ -11,6 +11,7 @@ import yaml
 from validate_helpers import make_dataset, sound_rows
 
 from pipeline.__main__ import main
+from pipeline.annotate.api import annotate
 from pipeline.config import ValidationSettings
 from pipeline.recognise.error_rate import count_errors
 from pipeline.recognise.recogniser import Heard
@@ -58,6 +59,22 @@ def test_a_dataset_is_judged_without_its_codec_when_nothing_is_decoded(tmp_path,
     metrics = json.loads((tmp_path / "bad" / "report" / "metrics.json").read_text())
     assert metrics["verdict"] == "fail"
     assert json.loads((tmp_path / "bad" / "report" / "suspects.jsonl").read_text())["id"] == "set/00007"
+
+
+def test_the_report_links_the_distributions_of_annotations_and_says_which_are_of_other_rows(tmp_path):
+    dataset = make_dataset(tmp_path / "out", sound_rows(60))
+    annotate(dataset, ["codes"])
+    assert main(["validate", str(dataset.root), *WITHOUT_CODEC]) == 0
+    report = dataset.root / "report"
+    (linked,) = re.findall(r'<a href="([\w.]+)">', (report / "index.html").read_text("utf-8"))
+    assert "code_entropy" in (report / linked).read_text("utf-8")
+    assert "## Validation" in (card := (dataset.root / "README.md").read_text("utf-8"))
+    assert "annotations/codes" in card
+    next((dataset.root / "annotations" / "codes").glob("*.json")).unlink()
+    assert main(["validate", str(dataset.root), *WITHOUT_CODEC]) == 0
+    page = (report / "index.html").read_text("utf-8")
+    assert linked not in page
+    assert "the annotations codes of" in page
 
 
 def test_thresholds_come_from_the_configuration_that_is_given(tmp_path):

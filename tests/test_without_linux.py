@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # Python imports this at the start of every process, so of the loader's workers too.
 WITHOUT_LINUX = """
-import multiprocessing.heap, os, select, signal, sys
+import fcntl, multiprocessing.heap, os, resource, select, signal, sys
 
 for module, names in {
     os: "sched_getaffinity sched_setaffinity pidfd_open eventfd memfd_create "
@@ -19,11 +19,14 @@ for module, names in {
         "getrandom O_DIRECT O_TMPFILE O_PATH listxattr getxattr setxattr",
     select: "epoll",
     signal: "sigtimedwait sigwaitinfo SIGPWR SIGSTKFLT",
+    fcntl: "F_ADD_SEALS F_GET_SEALS F_SETPIPE_SZ F_GETPIPE_SZ F_OFD_SETLK F_OFD_SETLKW F_NOTIFY",
+    resource: "prlimit RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_RTPRIO RLIMIT_SIGPENDING",
 }.items():
     for name in names.split():
         if hasattr(module, name):
             delattr(module, name)
 multiprocessing.heap.Arena._dir_candidates = []  # as it is elsewhere
+multiprocessing.set_start_method("spawn", force=True)  # likewise
 
 def refuse(event, arguments):
     if event == "open" and str(arguments[0]).startswith(("/proc", "/sys", "/dev/shm")):
@@ -55,6 +58,9 @@ def test_a_dataset_is_made_without_the_names_that_only_linux_has(tmp_path, make_
 
     names = "import os, select; print(hasattr(os, 'sched_getaffinity'), hasattr(select, 'epoll'))"
     assert run("-c", names) == "False False\n"
-    run("-m", "pipeline", "create", "audio", "texts.txt", "-o", "out.jsonl", "--codec", "fake:")
-    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    run(
+        "-m", "pipeline", "create", "audio", "texts.txt", "-o", "out", "--codec", "fake:", "--format", "jsonl"
+    )
+    rows = [json.loads(line) for line in (tmp_path / "out/data/train-00000.jsonl").read_text().splitlines()]
     assert [row["text"] for row in rows] == [f"text {number}" for number in range(5)]
+    assert "1 of 1 shard measured" in run("-m", "pipeline", "annotate", "out", "--with", "level,duplicates")

@@ -1,11 +1,11 @@
 """Annotates a dataset with one call: what `python -m pipeline annotate` and the library's users share.
 
-The same rows give the same bytes, whenever the run is killed and however many threads it has.
+The same rows give the same bytes, whenever the run is killed however many threads it has, and in
+however many parts it is made.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -28,10 +28,13 @@ from pipeline.config import LoadSettings, ValidationSettings
 from pipeline.corpus import open_corpus
 from pipeline.dataset.folder import clean
 from pipeline.dataset.manifest import Manifest, ShardPlan
-from pipeline.dataset.reader import Dataset
+from pipeline.dataset.reader import ANNOTATIONS, Dataset
 from pipeline.dataset.state import State
+from pipeline.dataset.summary import write_summary
+from pipeline.progress import plural
 from pipeline.ragged import from_arrow
-from pipeline.storage.claims import claimed
+from pipeline.runtime import cores
+from pipeline.storage.claims import Rank, claimed, claimed_rank
 
 
 def annotate(
@@ -44,14 +47,18 @@ def annotate(
     language: str | None = None,
     device: str = "auto",
     threads: int | None = None,
+    rank: Rank | None = None,
+    say: Callable[[str], object] = print,
     progress: Callable[[int], object] = lambda rows: None,
 ) -> int:
     """Measure every row of a finished dataset; what is there already is not measured again.
 
     `annotators` are names (see `python -m pipeline annotate --help`), Python files of your own, or
     annotators. `audio` and `text` say where the corpus is now, if it was moved. `asr` names the recogniser of
-    `transcript`, `language` the language of rows that name none, and `device` where it runs. `progress` is
-    called with the number of rows just seen. Returns how many shards were measured by at least one annotator.
+    `transcript`, `language` the language of rows that name none, and `device` where it runs. With a `rank`,
+    other runs measure the other shards; what compares rows, and the card, is left to the last one. `progress`
+    is called with the number of rows just seen. Returns how many shards were measured by at least one
+    annotator.
 
     Raises UsageError if an annotator or the recordings are not there, if an annotator fails, if a file of the
     dataset is missing or damaged, or if another run is at work on it.
@@ -69,8 +76,19 @@ def annotate(
     )
     chosen = [*named, *(one for one in given if not isinstance(one, str))]
     found.check_files()
-    with claimed(found.root):
-        return _Run(found, chosen, audio, text, threads or len(os.sched_getaffinity(0))).run(progress)
+    run = _Run(found, chosen, audio, text, threads or cores(), rank)
+    if rank is None:
+        with claimed(found.root):
+            return len(run.own_shards(progress) | run.whole(progress))
+    with claimed_rank(found.root, rank, say) as claim:
+        claim.planned()
+        made = run.own_shards(progress)
+        with claim.closing():
+            if left := run.left():
+                say(f"{rank}: left to other parts or a run without --part: {plural(left, 'shard')}")
+            else:
+                made |= run.whole(progress)
+        return len(made)
 
 
 class _Run:
@@ -81,28 +99,43 @@ class _Run:
         audio: str | Path | None,
         text: str | Path | None,
         threads: int,
+        rank: Rank | None,
     ) -> None:
-        self._dataset, self._annotators, self._threads = dataset, annotators, threads
+        self._dataset, self._threads, self._rank = dataset, threads, rank
         self._corpus = dataset.corpus(audio, text)
+        self._comparing = [one for one in annotators if isinstance(one, DatasetAnnotator)]
+        self._others = [one for one in annotators if one not in self._comparing]
 
-    def run(self, progress: Callable[[int], object]) -> int:
-        """Measure what is not measured yet, a shard after the other; return the number of such shards.
+    def own_shards(self, progress: Callable[[int], object]) -> set[int]:
+        """Measure what is not measured yet of this run's shards, by themselves; return those shards."""
+        return self._measure(self._others, progress, self._rank)
 
-        Annotators that compare rows come last: they read what others have measured.
-        """
-        clean(self._dataset.root, [f"annotations/{annotator.name}" for annotator in self._annotators])
-        comparing = [one for one in self._annotators if isinstance(one, DatasetAnnotator)]
-        others = [one for one in self._annotators if one not in comparing]
-        made = self._all_shards(others, progress)
-        for annotator in comparing:
-            made |= self._all_shards([annotator], progress if not others else lambda rows: None)
-        return len(made)
+    def left(self) -> int:
+        """Return how many shards are still to be measured by themselves, by whichever part."""
+        return sum(bool(self._todo(self._others, state)) for state in self._dataset.states())
 
-    def _all_shards(self, annotators: Sequence[Annotator], progress: Callable[[int], object]) -> set[int]:
+    def whole(self, progress: Callable[[int], object]) -> set[int]:
+        """Compare the rows of all shards, and name the annotations in the card; return shards measured."""
+        clean(self._dataset.root, [f"{ANNOTATIONS}/{name}" for name in self._dataset.annotators()])
+        made = set[int]()
+        for annotator in self._comparing:
+            made |= self._measure([annotator], progress if not self._others else lambda rows: None)
+        write_summary(self._dataset)
+        return made
+
+    def _todo(self, annotators: Sequence[Annotator], state: State) -> list[Annotator]:
+        return [one for one in annotators if not self._file(one, state).is_done(self._mark(one, state))]
+
+    def _measure(
+        self, annotators: Sequence[Annotator], progress: Callable[[int], object], rank: Rank | None = None
+    ) -> set[int]:
         """Measure with some annotators what they have not measured; return the shards."""
         made, first_row = set[int](), 0
         for state in self._dataset.states():
-            todo = [one for one in annotators if not self._file(one, state).is_done(self._mark(one, state))]
+            if rank is not None and state.shard % rank.of != rank.number:
+                first_row += state.rows
+                continue
+            todo = self._todo(annotators, state)
             if todo and not made:
                 for one in annotators:
                     if isinstance(one, DatasetAnnotator):

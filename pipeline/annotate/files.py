@@ -17,13 +17,11 @@ import pyarrow.parquet as pq
 
 from pipeline.annotate.blaming import to_arrow
 from pipeline.annotate.protocol import Annotator, Values
-from pipeline.dataset.reader import Dataset
+from pipeline.dataset.reader import ANNOTATIONS, Dataset
 from pipeline.dataset.state import State
 from pipeline.errors import UsageError
 from pipeline.storage.files import checksum, replacing
 from pipeline.storage.paths import local
-
-FOLDER = "annotations"
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class AnnotationFile:
     @property
     def data(self) -> Path:
         """The rows' figures."""
-        return self.dataset.root / FOLDER / self.name / f"{self.dataset.files(self.shard).name}.parquet"
+        return self.dataset.root / ANNOTATIONS / self.name / f"{self.dataset.files(self.shard).name}.parquet"
 
     @property
     def mark(self) -> Path:
@@ -111,15 +109,6 @@ def measured_by(annotator: Annotator, dataset: Dataset, state: State, *, compare
         "columns": {name: column.meaning for name, column in annotator.columns.items()},
         "measured": dataset.digest() if compares else rows_digest(state),
     }
-
-
-def annotated(dataset: Dataset) -> list[str]:
-    """Return the names of the annotators whose figures lie beside the dataset."""
-    folder = dataset.root / FOLDER
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
 
 
 def read_annotations(dataset: Dataset, name: str) -> Iterator[pa.Table]:

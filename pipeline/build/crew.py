@@ -22,6 +22,7 @@ from pipeline.build.desk import Desk
 from pipeline.build.examine import Examiner
 from pipeline.corpus import Corpus
 from pipeline.errors import PipelineError
+from pipeline.runtime import cores
 
 
 class Answer(Protocol):
@@ -58,7 +59,7 @@ class Crew:
     """
 
     def __init__(self, processes: int | None = None) -> None:
-        count = processes or _cores()
+        count = processes or cores()
         self._offers: list[Hire] = [_Process] * count if count > 1 else []
         self._helpers: list[Helper] = []
         self._desk: tuple[Examiner, Corpus | None] | None = None
@@ -120,11 +121,6 @@ def _deaths_told() -> Iterator[None]:
             "a process that reads the headers of the audio has died (out of memory?): run the same command "
             "again, which goes on"
         ) from error
-
-
-def _cores() -> int:
-    # Only Linux tells the cores that this process may use; elsewhere it may use all.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _desk: Desk  # of this process, if it is a helper

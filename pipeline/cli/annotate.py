@@ -6,7 +6,9 @@ Figures go to OUT/annotations/NAME/, a row a row; a run that was stopped goes on
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
+from pipeline.cli.sharing import add_sharing, shared
 from pipeline.config import ValidationSettings
 
 EPILOG = """\
@@ -23,6 +25,7 @@ annotators:
 
 example:
   python -m pipeline annotate out/ --with codes,level,duplicates,language
+  python -m pipeline annotate out/ --with quality --engine ray
 """
 
 ASR = ValidationSettings.model_fields["asr"]
@@ -46,31 +49,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--device", default="auto", metavar="DEVICE", help="of transcript: auto, cpu, cuda or cuda:1 [auto]"
     )
     parser.add_argument("--threads", type=int, metavar="N", help="recordings decoded at once [cores]")
+    add_sharing(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Annotate and say what was made."""
     from pipeline.annotate.api import annotate
+    from pipeline.annotate.beside import names_of
+    from pipeline.config import RunSettings
     from pipeline.dataset.reader import Dataset
     from pipeline.progress import Progress, plural
 
-    dataset = Dataset(arguments.dataset)
-    with Progress("annotating", sum(state.rows for state in dataset.states()), "row") as progress:
-        made = annotate(
-            dataset,
-            [name for name in arguments.annotators.split(",") if name],
-            audio=arguments.audio,
-            text=arguments.text,
-            asr=arguments.asr,
-            language=arguments.language,
-            device=arguments.device,
-            threads=arguments.threads,
-            progress=progress.counted,
-        )
-    total = len(dataset.states())
-    print(
-        f"{made:,} of {plural(total, 'shard')} measured"
-        if made
-        else f"{plural(total, 'shard')} measured before: nothing to do"
+    dataset, on_ray = Dataset(arguments.dataset), arguments.engine == "ray"
+    measure = partial(
+        annotate,
+        arguments.dataset,
+        names_of(arguments.annotators),
+        audio=arguments.audio,
+        text=arguments.text,
+        asr=arguments.asr,
+        language=arguments.language,
+        device=arguments.device,
+        threads=arguments.threads or (RunSettings().worker_cpus if on_ray else None),
     )
+    with Progress("annotating", sum(state.rows for state in dataset.states()), "row") as progress:
+        made = shared(measure, arguments, progress=progress.counted)
+    total = plural(len(dataset.states()), "shard")
+    if on_ray:  # this process made what was left
+        print(f"{total} measured")
+    else:
+        print(f"{made:,} of {total} measured" if made else f"{total} measured before: nothing to do")
     return 0

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pipeline.storage.claims import Rank
+from typing import Any
 
 from pipeline.cli.output import program_name
+from pipeline.cli.sharing import add_sharing, shared
 
 FLAGS: dict[str, tuple[str, dict[str, Any]]] = {  # flag: key of SegmentSettings, argparse options
     "--asr": ("asr", {"metavar": "NAME_OR_PATH"}),
@@ -45,17 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--num-workers", type=int, default=2, metavar="N", help="processes that decode recordings [2]"
     )
-    parser.add_argument("--engine", choices=["local", "ray"], default="local", help="where [local]")
-    parser.add_argument("--ray-address", metavar="ADDRESS", help="the Ray cluster [one on this machine]")
-    parser.add_argument(
-        "--num-parts", type=int, metavar="N", help="share the parts out to N processes, each with its --part"
-    )
-    parser.add_argument(
-        "--part",
-        type=int,
-        metavar="K",
-        help="which of them this is, from 0 [Slurm's array or torchrun's number, else all parts]",
-    )
+    add_sharing(parser)
     for flag, (key, options) in FLAGS.items():
         field = SegmentSettings.model_fields[key]
         shown = f" [{field.default}]" if field.default not in (None, False) else ""
@@ -82,7 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.num_workers < 1:
         raise UsageError("--num-workers: at least one recording is read at a time")
 
-    from pipeline.build.ranks import rank_of
     from pipeline.segment.run import segment_recordings, summary
     from pipeline.storage.paths import is_remote, resolve_path
 
@@ -100,28 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
         device=arguments.device,
         processes=arguments.num_workers,
     )
-    rank = rank_of(arguments.part, arguments.num_parts, os.environ)
-    if arguments.engine == "ray":
-        if rank is not None:
-            raise UsageError("--engine ray shares the parts out by itself: leave --part and --num-parts out")
-        _on_ray(segment, arguments)
-    totals = segment(rank=rank)
+    totals = shared(segment, arguments)
     for line in summary(totals, Path(arguments.output)):
         print(line)
     print(f"time: {time.monotonic() - started:.1f} s")
     if not totals["parts_left"]:
         print(f"next: {program_name()} create {arguments.recordings} {arguments.output} -o OUT")
     return 0
-
-
-def _on_ray(segment: Callable[..., object], arguments: argparse.Namespace) -> None:
-    """Do all parts on a Ray cluster."""
-    from pipeline.build.engines.ray.ranks import run_ranks
-    from pipeline.config import Settings
-
-    values = {"run.ray_address": arguments.ray_address, "codec.device": arguments.device}
-    run_ranks(partial(_rank, segment), Settings().with_values(values), print)
-
-
-def _rank(segment: Callable[..., object], rank: Rank, device: str | None) -> None:
-    segment(rank=rank, say=lambda line: None, **({"device": device} if device else {}))

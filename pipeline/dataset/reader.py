@@ -23,6 +23,7 @@ from pipeline.progress import plural
 from pipeline.runtime import find_file
 from pipeline.storage.paths import is_remote, is_url, local, resolve_path, sizes
 
+ANNOTATIONS = "annotations"
 AGAIN = "run `create` on it again, which makes what is missing"
 
 
@@ -122,6 +123,13 @@ class Dataset:
     def stats(self) -> dict[str, Any]:
         """Return counts, hours, rejections, distributions and throughput of the finished shards."""
         return totals(self.states())
+
+    def annotators(self) -> list[str]:
+        """Return the names of the annotators whose figures lie beside the shards."""
+        try:
+            return sorted(path.name for path in (self.root / ANNOTATIONS).iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
     def digest(self) -> str:
         """Return a digest of the finished shards' files, for what is made from them."""

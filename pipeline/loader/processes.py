@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
-import os
 import shutil
 from contextlib import ExitStack
 from multiprocessing import process
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UsageError
+from pipeline.runtime import cores
 from pipeline.storage.scratch import scratch_folder
 
 MAX_WORKERS = 16  # by default; at 400 to 2,000 times real time each, more than one GPU encodes
@@ -48,9 +48,7 @@ def worker_count(asked: int | None) -> int:
     """Return the number of workers asked for; by default one a core, but one core for this process."""
     if asked is not None:
         return asked
-    # Only Linux tells the cores that this process may use; elsewhere it may use all.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(MAX_WORKERS, max(1, cores - 1))
+    return min(MAX_WORKERS, max(1, cores() - 1))
 
 
 def fit_shared_memory(workers: int, prefetch: int, batch_bytes: int) -> tuple[int, int]:

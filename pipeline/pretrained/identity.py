@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from pathlib import Path
 
@@ -15,15 +16,17 @@ DESCRIBED_BY = ("adapter_config.json", "config.json")  # a file that every model
 
 
 def identity(name: str) -> str:
-    """Return the name of a loaded model or recogniser with a digest of its files, here or from the Hub."""
+    """Return the name of a model or recogniser with a digest of its files, here or from the Hub."""
     from transformers.utils.hub import cached_file
 
-    path = find_file(name)
+    place = name.rpartition(":")[2] or name  # `faster-whisper:FOLDER`
+    path = find_file(place)
     for file in DESCRIBED_BY if path is None else ():
         options = {"local_files_only": True, "_raise_exceptions_for_missing_entries": False}
-        if found := cached_file(name, file, _raise_exceptions_for_connection_errors=False, **options):
-            path = Path(found).parent
-            break
+        with contextlib.suppress(OSError):  # no name of the Hub: loading says so, or needs none
+            if found := cached_file(place, file, _raise_exceptions_for_connection_errors=False, **options):
+                path = Path(found).parent
+                break
     return name if path is None else f"{Path(name).name} {content_digest(path)}"
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.annotate.files import annotated
 from pipeline.dataset.reader import Dataset
 from pipeline.select.choosing import Budget, Choice, choose
 from pipeline.select.condition import read_condition
@@ -94,7 +93,7 @@ def select(
     record: dict[str, Any] = {
         "source": found.root.resolve().name,
         "of": found.digest(),
-        "annotations": annotated(found),
+        "annotations": found.annotators(),
         "where": where,
         "budget": asdict(budget),
         "rows": selection.rows,

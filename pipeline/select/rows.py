@@ -9,7 +9,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from pipeline.annotate.files import annotated, read_annotations
+from pipeline.annotate.files import read_annotations
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.rows import SCHEMA
 from pipeline.errors import UsageError
@@ -46,7 +46,7 @@ def _asked(field: pa.Field) -> bool:
 
 
 def _fill(db: duckdb.DuckDBPyConnection, dataset: Dataset) -> None:
-    names = annotated(dataset)
+    names = dataset.annotators()
     noted = [read_annotations(dataset, name) for name in names]
     first_row = 0
     for state, *figures in zip(dataset.states(), *noted, strict=True):

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from pipeline.annotate.files import AnnotationFile, annotated
+from pipeline.annotate.files import AnnotationFile
 from pipeline.dataset.manifest import Manifest, ManifestRow
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.summary import finish
@@ -66,7 +66,7 @@ def _write(source: Dataset, choice: Choice, target: Path) -> None:
         marks = {"inputs": plan.digest, "codec": state.codec, "timings": {}}
         rejections = [*_rejections(source, state.shard), *_refused(table, why)]
         made = write_shard(chosen.files(state.shard), table.filter(pa.array(kept)), rejections, marks)
-        for name in annotated(source):
+        for name in source.annotators():
             AnnotationFile(source, name, state.shard).carry(pa.array(kept), chosen, state, made)
 
 

@@ -68,6 +68,7 @@ def text(dataset: Dataset, stats: Mapping[str, Any], columns: Sequence[str], pla
         stats=stats,
         spread=dict.fromkeys(("duration", "language", "speaker")) | stats["distributions"],
         columns=columns,
+        annotators=dataset.annotators(),
         place=place,
         meanings=COLUMNS,
         codec_words=CODEC,

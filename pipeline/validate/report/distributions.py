@@ -18,7 +18,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
-from pipeline.annotate.files import annotated, read_annotations
+from pipeline.annotate.files import read_annotations
 from pipeline.audio.decode import AudioError
 from pipeline.corpus import open_corpus
 from pipeline.dataset.reader import Dataset
@@ -82,7 +82,7 @@ def write_distributions(dataset: Dataset, where: str, path: Path) -> None:
 def _meanings(dataset: Dataset) -> dict[str, str]:
     """Return the columns of numbers among the annotations, with what each says."""
     found = {}
-    for name in annotated(dataset):
+    for name in dataset.annotators():
         schema = next(read_annotations(dataset, name)).schema
         for one in schema:
             if str(one.type) in ("float", "double", "int32", "int64"):

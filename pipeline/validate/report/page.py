@@ -53,8 +53,12 @@ def page(
     checks: Sequence[Check],
     suspects: Sequence[Mapping[str, Any]],
     clips: Sequence[ClipCard],
+    annotations: str,
 ) -> str:
-    """Return the whole file; `suspects`: worst first; `clips`: those with players."""
+    """Return the whole file; `suspects`: worst first; `clips`: those with players.
+
+    `annotations`: a link to the page of what `annotate` measured, or why there is none.
+    """
     counts = {name: sum(check.outcome == name for check in checks) for name in wording.OUTCOMES}
     return _template().render(
         title=title,
@@ -65,6 +69,7 @@ def page(
         advice=[check for check in checks if check.outcome in ("failed", "unsure")],
         notes=[*metrics["notes"], *metrics["integrity"]["sentences"]],
         clips=clips,
+        annotations=annotations,
         suspects=suspects,
         listed=LISTED,
         listening=wording.LISTENING,

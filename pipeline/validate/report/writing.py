@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from markupsafe import Markup
 
 from pipeline.audio.decode import AudioError
 from pipeline.dataset.reader import Dataset
+from pipeline.errors import UsageError
+from pipeline.select.api import EVERYTHING
 from pipeline.storage.files import write_text
 from pipeline.validate.listening.sample import SampleRow, read_rows
 from pipeline.validate.report import wording
+from pipeline.validate.report.distributions import write_distributions
 from pipeline.validate.report.page import ClipCard, Sounding, page
 from pipeline.validate.report.pictures import player, spectrogram
 
@@ -27,9 +31,21 @@ def write_report(dataset: Dataset, outcome: Outcome, parts: Inputs) -> Path:
     """Write the page and return its path."""
     cards = [] if parts.codec is None else _cards(dataset, outcome, parts)
     path = outcome.report / "index.html"
-    title = dataset.root.resolve().name
-    write_text(path, page(title, outcome.metrics, outcome.checks, outcome.suspects, cards))
+    title, measured = dataset.root.resolve().name, _annotations(dataset, outcome.report)
+    write_text(path, page(title, outcome.metrics, outcome.checks, outcome.suspects, cards, measured))
     return path
+
+
+def _annotations(dataset: Dataset, report: Path) -> str:
+    """Write a page of what `annotate` measured and return a link to it; else why there is none."""
+    if not dataset.annotators():
+        return ""
+    path = report / "distributions.html"
+    try:
+        write_distributions(dataset, EVERYTHING, path)
+    except UsageError as error:
+        return str(error)
+    return Markup('<a href="{}">What annotate measured of every row</a>').format(path.name)
 
 
 def _cards(dataset: Dataset, outcome: Outcome, parts: Inputs) -> list[ClipCard]:
