@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -119,6 +120,16 @@ def test_a_dataset_that_cannot_be_had_is_one_sentence(
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UsageError, match=r"someone/speech is no folder .* give a local folder"):
+        open_corpus(CorpusSettings(audio="someone/speech"))
+
+
+def test_loose_audio_files_on_the_hub_are_sent_to_their_address(
+    make_clip: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_clip("set/a.wav").parent
+    as_the_hub_has_it = partial(datasets.load_dataset, "audiofolder", data_dir=str(folder))
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: as_the_hub_has_it(split=split))
+    with pytest.raises(UsageError, match=r"'torchcodec'.*; give .* hf://datasets/owner/name"):
         open_corpus(CorpusSettings(audio="someone/speech"))
 
 

@@ -10,6 +10,7 @@ from segment_helpers import record, segments
 from pipeline.__main__ import main
 from pipeline.errors import UsageError
 from pipeline.recognise.ctc import CtcModel
+from pipeline.recognise.loading import open_recogniser
 from pipeline.segment.aligning import align
 
 
@@ -61,6 +62,13 @@ def test_a_folder_that_is_no_ctc_model_is_refused_in_a_sentence(tmp_path, folder
         CtcModel(str(tmp_path), torch.device("cpu"), half=False)
     with pytest.raises(UsageError, match="there is no CTC model folder"):
         CtcModel("./absent", torch.device("cpu"), half=False)
+
+
+def test_a_folder_below_the_repository_is_loaded_from_anywhere(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.runtime.REPOSITORY", folder.parent)
+    monkeypatch.chdir(tmp_path)
+    assert CtcModel(folder.name, torch.device("cpu"), half=False).known("the") == "eht"
+    assert open_recogniser(folder.name).transcribe([spoken("hat")], "en")[0].text.lower() == "hat"
 
 
 def test_segment_takes_the_model_beside_a_text_and_refuses_it_without_one(folder, tmp_path, capsys):

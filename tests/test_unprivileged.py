@@ -104,7 +104,7 @@ def test_recordings_in_a_folder_that_may_not_be_entered_are_rejections(folder, c
     [rejected] = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     assert rejected["id"] == "theirs"
     assert rejected["reason"] == "missing_audio"
-    assert f"{closed}/theirs.wav" in rejected["detail"]
+    assert f"{closed}/theirs.wav may not be read (Permission denied)" in rejected["detail"]
 
 
 def test_a_folder_of_the_corpus_that_may_not_be_listed_is_one_sentence(folder, closed):

@@ -17,6 +17,7 @@ import posixpath
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from pipeline.audio.source import AudioSource
@@ -111,7 +112,9 @@ class Corpus:
         reason, why = Reason.MISSING_AUDIO, "there is no audio for it"
         if self.index is not None:
             why = f"no audio file fits {entry.audio!r} below {self.index.root}"
-            if self.index.is_outside(entry.audio, entry.near):
+            if entry.leaves and (refusal := _refusal(entry.audio)):
+                why = f"{entry.audio} may not be read ({refusal}); get the right to it, or leave it out"
+            elif self.index.is_outside(entry.audio, entry.near):
                 reason = Reason.OUTSIDE_CORPUS
                 why += "; set corpus.allow_remote to read it from outside"
         return Rejection(name, entry.audio, reason, printable(f"{entry.where}: {why}"))
@@ -128,6 +131,17 @@ class Corpus:
         if entry.start is None:
             return name
         return f"{name}-{_milliseconds(entry.start)}-{_milliseconds(entry.end)}"
+
+
+def _refusal(path: str) -> str | None:
+    """Return why the system lets nobody look at a path; None if it does, or there is nothing."""
+    try:
+        Path(path).stat()
+    except PermissionError as error:
+        return error.strerror
+    except (OSError, ValueError):  # a name too long, or with a null byte
+        pass
+    return None
 
 
 def _milliseconds(seconds: float | None) -> str:

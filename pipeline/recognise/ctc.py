@@ -53,12 +53,12 @@ class CtcModel:
         from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
 
         dtype = dtype_on(device, half)
-        with loading(name, "CTC model"):
+        with loading(name, "CTC model") as found:
             load = {"trust_remote_code": False}
             extractor: Any = AutoFeatureExtractor
-            self._features: Any = extractor.from_pretrained(name, **load)
-            tokenizer: Any = AutoTokenizer.from_pretrained(name, **load)
-            model: Any = AutoModelForCTC.from_pretrained(name, dtype=dtype, **load)
+            self._features: Any = extractor.from_pretrained(found, **load)
+            tokenizer: Any = AutoTokenizer.from_pretrained(found, **load)
+            model: Any = AutoModelForCTC.from_pretrained(found, dtype=dtype, **load)
         self._model: Any = model.to(device).eval()
         self._device, self._dtype = device, dtype
         self._blank = int(tokenizer.pad_token_id)

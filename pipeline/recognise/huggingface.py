@@ -22,10 +22,10 @@ def open_huggingface(name: str, device: torch.device, half: bool) -> Recogniser:
     from transformers import AutoConfig
 
     dtype = dtype_on(device, half)
-    with loading(name, "recogniser"):
-        if AutoConfig.from_pretrained(name, trust_remote_code=False).model_type == "whisper":
-            return Whisper(name, device, dtype)
-        return Pipeline(name, device, dtype)
+    with loading(name, "recogniser") as found:
+        if AutoConfig.from_pretrained(found, trust_remote_code=False).model_type == "whisper":
+            return Whisper(found, device, dtype)
+        return Pipeline(found, device, dtype)
 
 
 def dtype_on(device: torch.device, half: bool) -> torch.dtype:
@@ -34,17 +34,18 @@ def dtype_on(device: torch.device, half: bool) -> torch.dtype:
 
 
 @contextlib.contextmanager
-def loading(name: str, kind: str) -> Iterator[None]:
+def loading(name: str, kind: str) -> Iterator[str]:
     """Check the folder of a model, if it is one, and load it quietly in the block.
 
-    `kind`: the model's role, in words. Raises UsageError for whatever the block raises.
+    `kind`: the model's role, in words. Yields the folder, or the Hugging Face id. Raises UsageError for
+    whatever the block raises.
     """
     folder = find_folder(name, kind)
     if folder is not None:
         check_folder(folder)
     try:
         with quiet():
-            yield
+            yield name if folder is None else str(folder)
     except UsageError:
         raise
     except Exception as error:  # the libraries raise almost any for a damaged or hostile folder

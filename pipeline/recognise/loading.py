@@ -30,7 +30,8 @@ def open_recogniser(name: str, device: str = "auto", half: bool = False) -> Reco
         if name.startswith(FASTER_WHISPER):
             from pipeline.recognise.faster_whisper import FasterWhisper
 
-            return FasterWhisper(name.removeprefix(FASTER_WHISPER), pick_device(device), half)
+            model = name.removeprefix(FASTER_WHISPER)
+            return FasterWhisper(str(find_file(model) or model), pick_device(device), half)
         if Path(name).suffix == ".pt":
             from pipeline.recognise.whisper_file import WhisperFile
 

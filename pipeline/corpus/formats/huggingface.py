@@ -127,9 +127,11 @@ def open_dataset(name: str, split: str) -> Any:
             f"{name} has the splits {', '.join(opened)}, not {split}; set corpus.hf_split"
         ) from None
     except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
+        cause = error.__cause__ or error  # of loose audio files: that torchcodec is missing
         raise UsageError(
             f"{name} is no folder with audio here and cannot be loaded as a Hugging Face dataset "
-            f"({' '.join(str(error).split())}); give a local folder, or check the id and corpus.hf_split"
+            f"({' '.join(str(cause).split())}); give a local folder, hf://datasets/owner/name to have its "
+            "files read as they are, or check the id and corpus.hf_split"
         ) from error
     for column, feature in rows.features.items():
         if isinstance(feature, datasets.Audio):
