@@ -70,6 +70,34 @@ def test_a_file_that_names_no_audio_is_shown_as_it_begins(tmp_path: Path) -> Non
 # Public corpora by their root alone
 
 
+def test_jsut_is_read_from_its_root_and_a_sub_corpus_alone(tmp_path: Path) -> None:
+    root = tmp_path / "jsut_ver1.1"
+    files = {
+        "basic5000/recording_info.txt": "BASIC5000_0001,04/15/2017\n",
+        "basic5000/memo.txt": "",
+        "README_ja.txt": "内容",
+    }
+    for name, texts in {
+        "basic5000": ["水をマレーシアから。", "木曜日: 停戦会談。"],
+        "travel1000": ["あの、"],
+    }.items():
+        lines = [f"{name.upper()}_{number:04d}:{text}" for number, text in enumerate(texts, 1)]
+        files |= audio(*(f"{name}/wav/{line.partition(':')[0]}.wav" for line in lines))
+        files[f"{name}/transcript_utf8.txt"] = "".join(f"{line}\n" for line in lines)
+    read = Read(build(root, files), language="ja")
+    assert read.kind == "tree"
+    assert read.texts == {
+        "basic5000/BASIC5000_0001": "水をマレーシアから。",
+        "basic5000/BASIC5000_0002": "木曜日: 停戦会談。",
+        "travel1000/TRAVEL1000_0001": "あの、",
+    }
+    assert read.rejections == {}
+    assert read.files["basic5000/BASIC5000_0001"] == "basic5000/wav/BASIC5000_0001.wav"
+    assert {each.language for each in read.utterances.values()} == {"ja"}
+    alone = Read(root / "basic5000", "transcript_utf8.txt")
+    assert alone.texts == {"BASIC5000_0001": "水をマレーシアから。", "BASIC5000_0002": "木曜日: 停戦会談。"}
+
+
 def test_aishell_3_is_characters_without_their_pinyin(tmp_path: Path) -> None:
     content = "SSB00050001.wav\t广 guang3 州 zhou1\nSSB00050002.wav\t儿 er2\nSSB00050003.wav\t坏 bad\n"
     content += "".join(f"SSB0006000{i}.wav\t女 nv3 大 da4\n" for i in range(9))

@@ -8,6 +8,7 @@ import http.client
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import urllib.error
@@ -25,7 +26,7 @@ pytest.importorskip("selenium")
 import screenshots
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
-from ui_helpers import Page, chromium_is_here, free_port, open_browser
+from ui_helpers import Page, called, chromium_is_here, free_port, open_browser, until
 
 from pipeline.__main__ import main
 from pipeline.cli import ui
@@ -336,22 +337,14 @@ def test_a_program_gets_no_file_that_it_names_and_no_text_longer_than_the_page_a
         assert "root:" not in events
 
 
-def called(address: str, function: str, data: list[object]) -> str:
-    """What a program gets that joins the queue for a function, as the browser does."""
-    with urllib.request.urlopen(f"{address}/config") as answer:
-        functions = json.load(answer)["dependencies"]
-    number = next(one["id"] for one in functions if one["api_name"] == function)
-    body = json.dumps({"data": data, "fn_index": number, "session_hash": "program"}).encode()
-    headers = {"Content-Type": "application/json"}
-    joined = urllib.request.Request(f"{address}/gradio_api/queue/join", body, headers)
-    with urllib.request.urlopen(joined):
-        pass
-    with urllib.request.urlopen(f"{address}/gradio_api/queue/data?session_hash=program") as events:
-        return events.read().decode()
-
-
-def test_the_page_leaves_nothing_and_lets_nobody_else_read_what_it_keeps(tmp_path: Path) -> None:
-    command = [sys.executable, "-u", "gradio_tts_ui.py", "data/sample/llasa-random", *CODEC]
+def test_the_page_deletes_what_is_old_leaves_nothing_and_lets_nobody_else_read_what_it_keeps(
+    tmp_path: Path,
+) -> None:
+    forgetful = (
+        "import sys; from pipeline.__main__ import main; from pipeline.ui import private_files; "
+        "private_files.KEPT = (0.1, 3.0); sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-u", "-c", forgetful, "ui", "data/sample/llasa-random", *CODEC]
     environment = {**ALONE, "TMPDIR": str(tmp_path)}
     server = subprocess.Popen(
         [*command, "--port", str(free_port())],
@@ -364,15 +357,18 @@ def test_the_page_leaves_nothing_and_lets_nobody_else_read_what_it_keeps(tmp_pat
     assert server.stdout is not None
     with server.stdout:
         address = next(line for line in server.stdout if "http://" in line).split()[-1]
+        spoken = called(address, "speak", ["Hello.", [], None, "", None, 0.8, 1.0, 50, 1.1, CODES, "1"])
+        sound, *_ = map(Path, re.findall(r'"path": ?"([^"]+\.wav)"', spoken))
         body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.wav"\r\n\r\n1\r\n--x--\r\n'
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         request = urllib.request.Request(f"{address}/gradio_api/upload", body, headers)
         with urllib.request.urlopen(request) as answer:
             (uploaded,) = map(Path, json.load(answer))
-        assert uploaded.is_relative_to(tmp_path)
         kept = [path for path in tmp_path.rglob("*") if path.is_file() or path.is_dir()]
         assert uploaded in kept
         assert [path for path in kept if path.stat().st_mode & 0o077] == []
+        assert sound.is_relative_to(tmp_path)
+        until(lambda: not (sound.exists() or uploaded.exists()))
         server.terminate()
         server.wait(60)
     assert list(tmp_path.iterdir()) == []

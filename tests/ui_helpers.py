@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import socket
+import time
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +27,39 @@ def free_port() -> int:
 
 def chromium_is_here() -> bool:
     return bool(shutil.which("chromium") and shutil.which("chromedriver"))
+
+
+def called(address: str, function: str, data: list[object]) -> str:
+    """What a program gets that joins the queue for a function, as the browser does, once there is a model."""
+    answers: list[str] = []
+
+    def is_loaded() -> bool:
+        answers.append(_called(address, function, data))
+        return "the model is still loading" not in answers[-1]
+
+    until(is_loaded)
+    return answers[-1]
+
+
+def _called(address: str, function: str, data: list[object]) -> str:
+    with urllib.request.urlopen(f"{address}/config") as answer:
+        functions = json.load(answer)["dependencies"]
+    number = next(one["id"] for one in functions if one["api_name"] == function)
+    body = json.dumps({"data": data, "fn_index": number, "session_hash": "program"}).encode()
+    headers = {"Content-Type": "application/json"}
+    joined = urllib.request.Request(f"{address}/gradio_api/queue/join", body, headers)
+    with urllib.request.urlopen(joined):
+        pass
+    with urllib.request.urlopen(f"{address}/gradio_api/queue/data?session_hash=program") as events:
+        return events.read().decode()
+
+
+def until(happened: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    stop = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < stop
+        time.sleep(0.02)
 
 
 def open_browser(language: str, width: int = 1280, height: int = 1400) -> webdriver.Chrome:

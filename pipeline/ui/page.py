@@ -17,7 +17,6 @@ from pipeline.ui.speak_tab import SpeakTab
 from pipeline.ui.studio import Studio
 
 LARGEST_UPLOAD = "20mb"
-KEPT = (600, 6 * 3600)  # seconds between looks for old files, and how old a spoken or uploaded one becomes
 WAITING = 32  # requests in the queue; more are turned away
 LOOK_AGAIN = 0.5  # seconds between looks at whether the model is loaded
 CSS = """
@@ -41,7 +40,7 @@ class Page:
 def build(studio: Studio, *, dataset: Path | None, mode: str) -> Page:
     """Build the page over a studio; `mode`: how text is normalised."""
     i18n = words.Labels()
-    with gr.Blocks(title="LLASA", analytics_enabled=False, delete_cache=KEPT) as page:
+    with gr.Blocks(title="LLASA", analytics_enabled=False) as page:
         state = gr.Markdown(elem_id="state")
         gr.Markdown(i18n("about_sample" if is_sample(studio.model) else "about"), elem_id="about")
         with gr.Tab(i18n("speak"), id="speak"):
