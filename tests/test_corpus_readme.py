@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
 
-import pytest
-
-from pipeline.__main__ import main
 from pipeline.corpus.fields import NAMES
 from pipeline.corpus.registry import FORMATS
 from pipeline.utterance import Reason
 
 README = (Path(__file__).parents[1] / "data/README.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^python create_dataset\.py (?:.*\\\n)*.*$", README, re.MULTILINE)
 
 
 def test_every_form_reason_and_known_name_is_in_the_readme() -> None:
     for word in [*FORMATS, *Reason, *(name for names in NAMES.values() for name in names)]:
         assert f"`{word}`" in README, word
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
-def test_every_command_is_understood(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    words = shlex.split(command.replace("\\\n", ""), comments=True)[2:]
-    words[0] = "absent"  # so that it stops at the corpus, with all options read
-    assert main(["create", *words]) == 2
-    assert re.search("there is no (audio folder absent|transcript file)", capsys.readouterr().err)
 
 
 def test_every_layout_that_is_listed_has_the_test_that_is_named() -> None:
