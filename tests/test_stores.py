@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
-import pickle
 import signal
 import subprocess
 import sys
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,10 +14,12 @@ import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
 from segment_helpers import record, segments
 from store_helpers import new_bucket, s3, stored
+from test_plan_files import clip_of, parquets, tars
 
 from pipeline.__main__ import main
 from pipeline.audio import remote_source
 from pipeline.audio.remote_source import Cache, RemoteSource
+from pipeline.build import crew, reading
 from pipeline.build.create import create
 from pipeline.build.ranks import create_rank
 from pipeline.config import CorpusSettings
@@ -141,27 +140,31 @@ def test_a_corpus_in_a_store_gives_the_rows_of_the_same_on_disk(tmp_path, bucket
     assert len(reasons[0]) == 2
 
 
-def test_clips_in_a_tar_in_a_store_cost_one_request(tmp_path, bucket, make_clip, monkeypatch):
-    raw = io.BytesIO()
-    with tarfile.open(fileobj=raw, mode="w") as tar:
-        for i in range(3):
-            clip = make_clip(f"{i}.flac").read_bytes()
-            for name, member in ((f"{i}.flac", clip), (f"{i}.txt", b"text")):
-                info = tarfile.TarInfo(name)
-                info.size = len(member)
-                tar.addfile(info, io.BytesIO(member))
-    (bucket / "set/0.tar").write_bytes(raw.getvalue())
-    corpus = open_corpus(CorpusSettings(audio=str(bucket / "set"), cache=str(tmp_path / "cache")))
-    fetched = []
-    fs, _ = store(bucket)
-    real = fs.get_file
-    monkeypatch.setattr(fs, "get_file", lambda *names: (fetched.append(names), real(*names)))
-    for utterance in corpus.utterances():
-        source = pickle.loads(pickle.dumps(corpus.source))  # as in another process
-        name = utterance.audio.partition("!")[2].partition("@")[0]
-        with source.open(utterance.audio) as opened:
-            assert opened.read() == (tmp_path / "audio" / name).read_bytes()
-    assert len(fetched) == 1
+@pytest.mark.parametrize(("form", "processes"), [(tars, 2), (parquets, 1)])
+def test_a_tar_or_parquet_file_is_fetched_once_to_plan_and_to_encode_it_by_all_processes(
+    tmp_path, bucket, make_clip, monkeypatch, form, processes
+):
+    form(tmp_path, clip_of(tmp_path, make_clip))(5)
+    upload(tmp_path / "audio", bucket / "set")
+    from moto.s3.responses import S3Response
+
+    fetched: list[tuple[str, int]] = []
+    get_object = S3Response.get_object
+
+    def counted(self, *arguments, **options):
+        answer = get_object(self, *arguments, **options)
+        fetched.append((self.path.rpartition("/")[2], len(answer[2])))
+        return answer
+
+    monkeypatch.setattr(S3Response, "get_object", counted)
+    monkeypatch.setattr(crew, "_cores", lambda: processes)
+    monkeypatch.setattr(reading, "ALONE", 2)
+    local = {"corpus.audio": str(tmp_path / "audio")}
+    remote = {"corpus.audio": str(bucket / "set"), "corpus.cache": str(tmp_path / "cache")}
+    there = make(tmp_path / "there", settings_for(remote, **{"load.num_workers": processes - 1}))
+    here = make(tmp_path / "here", settings_for(local))
+    assert sorted(fetched) == sorted((p.name, p.stat().st_size) for p in (tmp_path / "audio").iterdir())
+    assert [t.to_pylist() for t in Dataset(there).tables()] == [t.to_pylist() for t in Dataset(here).tables()]
 
 
 def test_the_cache_stays_within_its_size_and_drops_what_was_not_used_for_longest(tmp_path):

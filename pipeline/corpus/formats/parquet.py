@@ -83,6 +83,7 @@ class _RowGroups:
         self._files, self._column = files, column
         self._bounds: dict[str, list[int]] = {}  # first row of each group, and the number of rows
         self._held: OrderedDict[tuple[str, int], Any] = OrderedDict()
+        self._bytes = 0  # of those
         self._lock = threading.Lock()
 
     def value(self, file: str, row: int) -> Any:
@@ -104,13 +105,16 @@ class _RowGroups:
 
     def _column_of(self, file: str, group: int) -> Any:
         key = file, group
-        if key not in self._held:
-            with open_parquet(self._files, file) as opened:
-                self._held[key] = opened.read_row_group(group, columns=[self._column]).column(self._column)
-        self._held.move_to_end(key)
-        while len(self._held) > 1 and sum(held.nbytes for held in self._held.values()) > CACHED_BYTES:
-            self._held.popitem(last=False)
-        return self._held[key]
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        with open_parquet(self._files, file) as opened:
+            read = opened.read_row_group(group, columns=[self._column]).column(self._column)
+        self._held[key] = read
+        self._bytes += read.nbytes
+        while len(self._held) > 1 and self._bytes > CACHED_BYTES:
+            self._bytes -= self._held.popitem(last=False)[1].nbytes
+        return read
 
 
 @contextmanager
