@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import gc
 import json
 import os
 import shutil
@@ -11,12 +10,11 @@ import signal
 import subprocess
 import sys
 import threading
-import warnings
 from functools import partial
-from pathlib import Path
 
 import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
+from ray_helpers import NODE, ROOT, cluster_of_two
 from segment_helpers import contents, record, segment_killed_once
 
 from pipeline.__main__ import main
@@ -34,30 +32,12 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning:ray",
     "ignore::FutureWarning:ray",
 )
-ROOT = Path(__file__).parents[1]
-NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A head without cores and a node with one; every process of it finds the pipeline."""
-    from ray.cluster_utils import Cluster
-
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        patch.setenv("PYTHONPATH", paths)
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        patch.setenv("RAY_memory_monitor_refresh_ms", "0")
-        cluster = Cluster()
-        cluster.add_node(**{**NODE, "num_cpus": 0})
-        cluster.add_node(**NODE)
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
-        cluster.wait_for_nodes()
+    with cluster_of_two() as cluster:
         yield cluster
-        ray.shutdown()
-        cluster.shutdown()
-        gc.collect()  # what Ray left open is closed while its warnings are not errors
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from pipeline.build.crew import Crew
 from pipeline.dataset.manifest import MAX_SHARDS, ShardPlan
 
 AHEAD = MAX_SHARDS  # shards that wait while nothing more is planned
@@ -20,10 +21,12 @@ class Closed(BaseException):
 class ShardFeed:
     """Plans in a thread, at most about `AHEAD` shards ahead of those taken; a context manager.
 
-    `planner` is given a function to call with each number of utterances it examined, and yields shards.
+    `planner` is given a function to call with each number of utterances it examined, and yields shards. Who
+    takes them may offer its `crew` helpers.
     """
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, crew: Crew | None = None) -> None:
+        self.crew = crew or Crew(1)
         self._planner = planner
         self._waiting: deque[ShardPlan] = deque()
         self._changed = threading.Condition()
@@ -40,6 +43,10 @@ class ShardFeed:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Plan no further; wait until that is so."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -8,6 +8,7 @@ ends queue and workers, and the same command goes on.
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 
 from pipeline.build.engines.job import Job, Say
@@ -21,6 +22,7 @@ except ImportError as error:
     raise MissingPackage("ray", "ray", "--engine ray") from error
 
 from pipeline.build.engines.ray.cluster import Connection, cluster_errors, nodes, room_for, worker_share
+from pipeline.build.engines.ray.helpers import helpers_of_nodes
 from pipeline.build.engines.ray.scheduler import Scheduler
 from pipeline.build.engines.ray.worker import for_worker, from_anywhere
 
@@ -33,7 +35,9 @@ def make_shards(job: Job, feed: ShardFeed, watcher: Watcher, say: Say) -> None:
     Raises UsageError also if there is no such cluster, PipelineError if it fails or loses its last worker.
     """
     settings = job.settings
-    with Connection(settings.run), cluster_errors():
+    with Connection(settings.run), cluster_errors(), closing(feed):
+        for hire in helpers_of_nodes():
+            feed.crew.offer(hire)
         per_worker = worker_share(nodes(), settings)
         gpus, cores = per_worker["GPU"] > 0, per_worker["CPU"]
         job = from_anywhere(replace(job, settings=for_worker(settings, cores, gpus=gpus)))

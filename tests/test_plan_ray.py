@@ -1,0 +1,147 @@
+"""Planning on a real Ray cluster: helpers on its nodes, and a driver that is killed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+from engine_helpers import content, make, settings_for
+from ray_helpers import ROOT, cluster_of_two
+from test_pipelined import KILLS, state, until
+from test_plan_files import clip_of, deadly, tars
+
+from pipeline.build import create as creating
+from pipeline.build import crew, probing, reading
+from pipeline.corpus import Corpus, open_corpus
+from pipeline.corpus.corpus import Files
+from pipeline.corpus.entry import Item
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning",  # sockets and logs that Ray leaves to the end of the process
+    "ignore::DeprecationWarning:ray",
+    "ignore::FutureWarning:ray",
+)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with cluster_of_two() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def corpus(tmp_path, make_clip) -> dict[str, str]:
+    tars(tmp_path, clip_of(tmp_path, make_clip))(12)
+    return {"corpus.audio": str(tmp_path / "audio")}
+
+
+def read_by(
+    monkeypatch: pytest.MonkeyPatch, entries: Callable[..., Iterator[Item]], **values: object
+) -> None:
+    """Let a run read each tar by `entries`, which is given the real one."""
+
+    def opened(chosen: object) -> Corpus:
+        corpus = open_corpus(chosen)
+        assert isinstance(corpus.read, Files)
+        return replace(
+            corpus, read=replace(corpus.read, entries=partial(entries, corpus.read.entries, **values))
+        )
+
+    monkeypatch.setattr(creating, "open_corpus", opened)
+    monkeypatch.setattr(creating, "GRACE", 0.0)
+    monkeypatch.setattr(crew, "_cores", lambda: 1)
+    for module, name, value in ((reading, "ALONE", 2), (probing, "CHUNK", 1), (probing, "AHEAD", 1)):
+        monkeypatch.setattr(module, name, value)
+
+
+def noted(
+    entries: Callable[[str], Iterator[Item]], path: str, *, driver: int, root: Path, events: Path
+) -> Iterator[Item]:
+    """Wait, in the driver, until it has workers; elsewhere note the process, and end it once."""
+    if os.getpid() != driver:
+        (events / str(os.getpid())).touch()
+        return deadly(path, entries=entries, fatal="07.tar", mark=events / "died")
+    if path.endswith("03.tar"):
+        until(state(root, 0).exists)
+    return entries(path)
+
+
+def test_helpers_of_the_cluster_read_tars_and_one_that_is_killed_is_started_again(
+    cluster, tmp_path, corpus, monkeypatch
+):
+    whole = make(tmp_path / "local/out", settings_for(corpus))
+    root, events = tmp_path / "ray/out", tmp_path / "events"
+    events.mkdir()
+    read_by(monkeypatch, noted, driver=os.getpid(), root=root, events=events)
+    make(root, settings_for(corpus, **{"run.engine": "ray"}))
+    assert content(root) == content(whole)
+    assert (events / "died").exists()
+    assert len(list(events.iterdir())) > 3, "two helpers, and one in place of another"
+
+
+def test_guarantee_3_a_driver_killed_while_it_plans_and_started_again_gives_the_same_bytes(
+    cluster, tmp_path, corpus
+):
+    whole = content(make(tmp_path / "local/out", settings_for(corpus)))
+    root = tmp_path / "ray/out"
+
+    def killed_after(seconds: float | None) -> bool:
+        command = [sys.executable, "-c", DRIVER, cluster.address, str(root), json.dumps(corpus)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as driver:
+            assert driver.stdout is not None
+            assert driver.stdout.readline() == "planning\n"
+            try:
+                assert driver.wait(seconds) == 0
+            except subprocess.TimeoutExpired:
+                driver.send_signal(signal.SIGKILL)
+                return True
+        assert content(root) == whole
+        return False
+
+    started = time.monotonic()
+    assert not killed_after(None)
+    duration, instants, killed = time.monotonic() - started, random.Random(0), 0
+    shutil.rmtree(root)
+    while killed < KILLS:
+        if killed_after(instants.uniform(0.0, duration)):
+            killed += 1
+        else:
+            shutil.rmtree(root)
+    assert not killed_after(None)
+
+
+DRIVER = """
+import json, sys, time
+from pathlib import Path
+import pytest
+from engine_helpers import make, settings_for
+from test_plan_ray import announced, read_by
+address, root, corpus = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
+ray = {"run.engine": "ray", "run.worker_cpus": 1, "run.ray_address": address}
+with pytest.MonkeyPatch.context() as patch:
+    read_by(patch, announced)
+    patch.setattr("pipeline.build.engines.ray.cluster.ANSWER", 600.0)  # a busy machine is no failure
+    patch.setattr("pipeline.build.engines.ray.helpers.A_NODE", 1)
+    make(root, settings_for(corpus, **ray))
+"""
+
+
+def announced(entries: Callable[[str], Iterator[Item]], path: str) -> Iterator[Item]:
+    """Say when planning begins, and let it take as long as encoding does."""
+    if path.endswith("00.tar"):
+        print("planning", flush=True)
+    for item in entries(path):
+        time.sleep(0.03)
+        yield item
