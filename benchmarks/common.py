@@ -3,15 +3,53 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass
+class Store:
+    """An S3 server on this machine: what was asked of it, and how long each answer is held back."""
+
+    latency: float = 0.0  # seconds
+    requests: Counter[str] = field(default_factory=Counter)  # by method
+
+
+@contextmanager
+def s3_store() -> Iterator[Store]:
+    """Start moto's server in this process and point the environment to it."""
+    from moto.server import DomainDispatcherApplication, ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    found, answer = Store(), DomainDispatcherApplication.__call__
+
+    def answered(application: Any, environ: dict[str, Any], respond: Any) -> Any:
+        found.requests[environ["REQUEST_METHOD"]] += 1
+        time.sleep(found.latency)
+        return answer(application, environ, respond)
+
+    DomainDispatcherApplication.__call__ = answered
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    os.environ.update(keys | {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "us-east-1"})
+    try:
+        yield found
+    finally:
+        DomainDispatcherApplication.__call__ = answer
+        server.stop()
 
 
 def environment() -> dict[str, Any]:

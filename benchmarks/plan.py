@@ -4,6 +4,7 @@
 .venv/bin/python -m benchmarks.plan files jsonl --rows 20000     some of them, small
 .venv/bin/python -m benchmarks.plan synthetic --rows 100000000   entries that no file holds
 .venv/bin/python -m benchmarks.plan restart --rows 10000         a finished dataset of so many shards
+.venv/bin/python -m benchmarks.plan store-restart                of so many in a store on this machine
 
 Each form is planned in a process of its own, so that its peak memory is its own: that of the largest process
 of headers is added to it.
@@ -30,19 +31,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
-from benchmarks.common import save
+from benchmarks.common import s3_store, save, seconds
 from pipeline.audio.source import FolderSource
 from pipeline.build.dataset import create_dataset
 from pipeline.build.plan import Planning
 from pipeline.config import CorpusSettings, LimitSettings, Settings
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.corpus.entry import Entry
+from pipeline.storage.paths import resolve_path, store
 
 A_FOLDER = 1000  # files
 AN_ARCHIVE = 10_000  # clips of a tar, rows of a Parquet file; further ones are links to the first
 RECORDING = 3600.0  # seconds, of which JSONL and synthetic entries are segments of SEGMENT seconds
 SEGMENT = 9.0
 LIMITS = LimitSettings(min_seconds=0.0)
+LATENCY = 0.010  # seconds that the store on this machine takes to answer
 
 
 def wav(seconds: float) -> bytes:
@@ -142,7 +145,7 @@ def synthetic(root: Path, rows: int) -> Corpus:
 FORMS: dict[str, Callable[[Path, int], Corpus]] = {
     form.__name__: form for form in (files, jsonl, parquet, tar, synthetic)
 }
-ROWS = {"files": 200_000, "restart": 10_000}  # by default; of the others MANY
+ROWS = {"files": 200_000, "restart": 10_000, "store-restart": 10_000}  # by default; of the others MANY
 MANY = 10_000_000
 
 
@@ -157,8 +160,8 @@ def planned(corpus: Corpus, root: Path, rows: int) -> dict[str, float]:
     return {"first_shard_seconds": round(first, 2), "seconds": round(seconds, 1)}
 
 
-def restart(root: Path, shards: int) -> dict[str, float]:
-    """Confirming a finished dataset of so many shards, each of one row."""
+def finished(root: Path, shards: int) -> Settings:
+    """Make a dataset of so many shards, each of one row, in `root / "out"`."""
     recordings(root)
     with (root / "text.jsonl").open("w") as text:
         for number in range(shards):
@@ -168,15 +171,45 @@ def restart(root: Path, shards: int) -> dict[str, float]:
     small = {"codec.name": "fake:", "output.shard_size": 1, "load.num_workers": 0}
     settings = Settings().with_values({**values, **small})
     create_dataset(output=root / "out", config=settings)
-    started = time.perf_counter()
-    create_dataset(output=root / "out", config=settings)
-    return {"again_seconds": round(time.perf_counter() - started, 2)}
+    return settings
+
+
+def restart(root: Path, shards: int) -> dict[str, float]:
+    """Confirming a finished dataset on the disk."""
+    settings = finished(root, shards)
+    return {"again_seconds": round(seconds(lambda: create_dataset(output=root / "out", config=settings)), 2)}
+
+
+def store_restart(root: Path, shards: int) -> dict[str, float]:
+    """Confirming one in a store that takes 10 ms to answer, and making one shard of it again."""
+    settings = finished(root, shards)
+    with s3_store() as held:
+        fs, bucket = store(resolve_path("s3://finished"))
+        fs.mkdir(bucket)
+        fs.put(str(root / "out") + "/", f"{bucket}/out/", recursive=True)
+
+        def again() -> None:
+            create_dataset(output="s3://finished/out", config=settings)
+
+        again()  # which writes the index of states that a run in a store would have written
+        figures: dict[str, float] = {"latency_seconds": LATENCY}
+        held.latency = LATENCY
+        for name, state in (("again", None), ("one_shard", "state/train-00000.json")):
+            if state is not None:
+                fs.rm_file(f"{bucket}/out/{state}")
+            held.requests.clear()
+            figures[f"{name}_seconds"] = round(seconds(again), 2)
+            figures[f"{name}_requests"] = held.requests.total()
+        return figures
+
+
+RESTARTS = {"restart": restart, "store-restart": store_restart}
 
 
 def measure(form: str, rows: int, root: Path) -> dict[str, Any]:
     figures: dict[str, Any] = {"rows": rows}
-    if form == "restart":
-        figures |= restart(root, rows)
+    if form in RESTARTS:
+        figures |= RESTARTS[form](root, rows)
     else:
         corpus = FORMS[form](root, rows)
         figures |= planned(corpus, root, rows)
@@ -191,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("forms", nargs="*", default=[*FORMS, "restart"], metavar="FORM")
+    parser.add_argument("forms", nargs="*", default=[*FORMS, *RESTARTS], metavar="FORM")
     parser.add_argument("--rows", type=int, help="instead of each form's own number")
     arguments = parser.parse_args()
     found = {}

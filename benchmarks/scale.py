@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import os
 import resource
 import tempfile
@@ -29,7 +28,7 @@ import pyarrow.parquet as pq
 import ray
 import soundfile
 
-from benchmarks.common import save
+from benchmarks.common import s3_store, save
 from pipeline.build.create import make, make_plan, open_planned
 from pipeline.build.engines.job import Job
 from pipeline.build.engines.ray.worker import Worker
@@ -209,14 +208,7 @@ def manifest_cost(root: Path) -> dict[str, float]:
 def counted_requests() -> Iterator[Counter[str]]:
     """S3 requests, by name, that this process makes of a server on this machine."""
     import s3fs
-    from moto.server import ThreadedMotoServer
 
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    os.environ.update(keys | {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "us-east-1"})
     count: Counter[str] = Counter()
     real = s3fs.S3FileSystem._call_s3
 
@@ -226,10 +218,10 @@ def counted_requests() -> Iterator[Counter[str]]:
 
     s3fs.S3FileSystem._call_s3 = counting
     try:
-        yield count
+        with s3_store():
+            yield count
     finally:
         s3fs.S3FileSystem._call_s3 = real
-        server.stop()
 
 
 def requests_a_shard(root: Path) -> dict[str, float]:

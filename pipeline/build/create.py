@@ -47,8 +47,8 @@ class Planned:
 
     @property
     def manifest(self) -> Manifest:
-        """The manifest as it is now."""
-        return Manifest(self.planning.folder)
+        """The manifest as far as it has been brought up to date."""
+        return self.planning.manifest
 
     def shards(
         self, progress: Callable[[int], object], wanted: Callable[[ShardPlan], bool]

@@ -73,9 +73,9 @@ class Planning:
     def __post_init__(self) -> None:
         """Look at what was planned before."""
         self._before = read_mark(self.folder)
-        self._manifest = Manifest(self.folder)
+        self.manifest = Manifest(self.folder)
         if self._before is not None and self._before.kept is not None:
-            self._manifest.cut(self._before.kept)  # it was interrupted before it was sure of the corpus
+            self.manifest.cut(self._before.kept)  # it was interrupted before it was sure of the corpus
         self._mark = self._first_mark()
 
     def begin(self) -> None:
@@ -90,7 +90,7 @@ class Planning:
         `progress` is called with the number of utterances just examined. Raises UsageError if the corpus is
         empty, or another one than that of the rows planned before.
         """
-        manifest = self._manifest
+        manifest = self.manifest
         with closing(KnownRows(manifest)) as known, closing(RowStore()) as changes:
             rows_before, shards_before = manifest.rows, len(manifest.shards)
             held: list[ShardPlan] = []
@@ -123,7 +123,7 @@ class Planning:
 
     def _first_mark(self) -> PlanMark:
         """Return the mark of this pass: of one that was interrupted, it goes on with the chunks of that."""
-        before, shards = self._before, len(self._manifest.shards)
+        before, shards = self._before, len(self.manifest.shards)
         mark = before if before is not None and not before.complete else PlanMark(stood=shards)
         return replace(
             mark,
@@ -185,7 +185,7 @@ def plan(
     planning = Planning(corpus, folder, **options)
     for _ in planning.chunks(progress):
         pass
-    return Manifest(folder), planning.summary
+    return planning.manifest, planning.summary
 
 
 def read_excluded(path: str | None) -> frozenset[str]:

@@ -102,6 +102,9 @@ class Manifest:
     def __init__(self, folder: Path) -> None:
         """Read the chunks' footers. Raises UsageError for a chunk that is damaged or missing."""
         self.folder = folder
+        self._open()
+
+    def _open(self) -> None:
         self.chunks: list[Path] = []
         self.shards: list[ShardPlan] = []
         self.rows = 0
@@ -174,11 +177,16 @@ class Manifest:
 
         `changes` returns the changed rows, by their number, from a first number to before another.
         """
-        for chunk in self.chunks:
-            shards = [shard for shard in self.shards if shard.chunk == chunk]
+        rewritten = False
+        for chunk, of_chunk in itertools.groupby(self.shards, lambda shard: shard.chunk):
+            shards = list(of_chunk)
             changed = [changes(shard.first_row, shard.first_row + shard.rows) for shard in shards]
             if any(changed):
-                write_chunk(chunk, (_replaced(*each) for each in zip(shards, changed, strict=True)))
+                rewritten = write_chunk(
+                    chunk, (_replaced(*each) for each in zip(shards, changed, strict=True))
+                )
+        if rewritten:
+            self._open()  # digests are others
 
 
 def chunk_name(number: int) -> str:
