@@ -1,6 +1,9 @@
 """The wheel in a fresh environment, used from an empty folder: nothing looks for the repository."""
 
 import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -76,7 +79,7 @@ def test_a_shipped_configuration_is_found_by_its_name(command, tmp_path, make_cl
         "configs/xcodec2.yaml",
         folder=tmp_path,
     )
-    assert "1 utterances" in plan
+    assert "1 utterance (" in plan
 
 
 def test_help_shows_commands_that_someone_without_the_repository_can_type(command, tmp_path):
@@ -86,9 +89,22 @@ def test_help_shows_commands_that_someone_without_the_repository_can_type(comman
         assert f"llasa-dataset {verb}" in shown
 
 
-def test_the_summary_says_the_next_command_as_it_is_typed(command, tmp_path):
-    made = run(command, "create", "-o", "out", "--max-samples", "2", folder=tmp_path)
-    assert "next, a verdict before training: llasa-dataset validate out" in made
+def test_the_first_commands_of_the_readme_make_a_dataset_of_ones_own_clips_and_say_the_next(
+    command, tmp_path
+):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    _, create, validate = re.search(r"```bash\n(pip install .*?)```", readme, re.DOTALL)[1].splitlines()
+    (tmp_path / "clips").mkdir()
+    texts = (ROOT / "data/sample/heldout/transcripts.txt").read_text(encoding="utf-8").splitlines()[:5]
+    for number, line in enumerate(texts):
+        name = f"{line.partition(':')[0]}.flac"
+        shutil.copy(ROOT / "data/sample/heldout" / name, tmp_path / "clips" / f"mine-{number}.flac")
+    lines = [f"mine-{number}:{line.partition(':')[2]}\n" for number, line in enumerate(texts)]
+    (tmp_path / "texts.txt").write_text("".join(lines), encoding="utf-8")
+    made = run(command, *shlex.split(create)[1:], folder=tmp_path)
+    assert "out: 5 rows, " in made
+    assert "next, a verdict before training: llasa-dataset validate out\n" in made
+    assert shlex.split(validate, comments=True) == ["llasa-dataset", "validate", "out"]
 
 
 def test_a_missing_package_is_named_with_a_command_that_needs_no_repository(wheel, tmp_path):
