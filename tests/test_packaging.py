@@ -93,7 +93,9 @@ def test_the_first_commands_of_the_readme_make_a_dataset_of_ones_own_clips_and_s
     command, tmp_path
 ):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    _, create, validate = re.search(r"```bash\n(pip install .*?)```", readme, re.DOTALL)[1].splitlines()
+    _, create, validate = re.search(r"^(pip install \..*?)```", readme, re.DOTALL | re.MULTILINE)[
+        1
+    ].splitlines()
     (tmp_path / "clips").mkdir()
     texts = (ROOT / "data/sample/heldout/transcripts.txt").read_text(encoding="utf-8").splitlines()[:5]
     for number, line in enumerate(texts):

@@ -36,6 +36,7 @@ LAUNCHERS = (  # what a command may stand behind, and in
 )
 ELSEWHERE = {  # how other commands begin: who runs them
     "make ": "the Makefile; that it has the target is tested below",
+    "python3 -m venv ": "tests/test_packaging.py makes such an environment",
     "pip install ": "tests/test_packaging.py installs the wheel by pip",
     "uv pip install ": "tried by hand, as docs/install.md says",
     "uv tool install ": "tried by hand, as docs/install.md says",
