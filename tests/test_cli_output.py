@@ -124,7 +124,11 @@ def test_one_thing_is_told_in_the_singular(tmp_path: Path, capsys: pytest.Captur
 def test_what_goes_wrong_leaves_standard_output_empty(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for words in (["status", str(tmp_path)], ["validate", str(tmp_path)], ["create", "nowhere", "-o", "x"]):
+    for words in (
+        ["status", str(tmp_path)],
+        ["validate", str(tmp_path)],
+        ["create", "nowhere", "-o", str(tmp_path / "x")],
+    ):
         assert main([*words, "--json"]) == 2
         said = capsys.readouterr()
         assert said.out == ""
