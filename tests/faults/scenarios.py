@@ -162,6 +162,9 @@ def everything() -> list[Scenario]:
     select = ("select", "BOX/out", "--where", "loudness < 0", "--rows", "6", "-o", "BOX/chosen")
     made += [
         Scenario("annotate", annotate, (create("out"),)),
+        Scenario(
+            "annotate in parts", (*annotate, *part("1")), (create("out"),), after=((*annotate, *part("0")),)
+        ),
         Scenario("select", select, (create("out"), annotate)),
         Scenario("select over an older one", select, (create("out"), annotate, (*select, "--seed", "1"))),
         Scenario("segment", segment(), change=join_prompts, workers=True),
@@ -171,6 +174,11 @@ def everything() -> list[Scenario]:
     made += [Scenario("status --verify", ("status", "BOX/out", "--verify"), (create("out"),))]
     made += [Scenario("speak", speak("BOX/said.wav"))]
     return made
+
+
+def part(number: str) -> Words:
+    """The words for one of two parts."""
+    return ("--num-parts", "2", "--part", number)
 
 
 def segment() -> Words:
