@@ -2,6 +2,7 @@
 
 .venv/bin/python -m benchmarks.plan                              all: 200,000 files, 10 million entries
 .venv/bin/python -m benchmarks.plan files jsonl --rows 20000     some of them, small
+.venv/bin/python -m benchmarks.plan tar --processes 1            instead of one a core
 .venv/bin/python -m benchmarks.plan synthetic --rows 100000000   entries that no file holds
 .venv/bin/python -m benchmarks.plan restart --rows 10000         a finished dataset of so many shards
 .venv/bin/python -m benchmarks.plan store-restart                of so many in a store on this machine
@@ -33,6 +34,7 @@ import soundfile
 
 from benchmarks.common import s3_store, save, seconds
 from pipeline.audio.source import FolderSource
+from pipeline.build.crew import Crew
 from pipeline.build.dataset import create_dataset
 from pipeline.build.plan import Planning
 from pipeline.config import CorpusSettings, LimitSettings, Settings
@@ -149,9 +151,9 @@ ROWS = {"files": 200_000, "restart": 10_000, "store-restart": 10_000}  # by defa
 MANY = 10_000_000
 
 
-def planned(corpus: Corpus, root: Path, rows: int) -> dict[str, float]:
+def planned(corpus: Corpus, root: Path, rows: int, processes: int | None) -> dict[str, float]:
     """Seconds until the first shard may be made, and until all may."""
-    planning = Planning(corpus, root / "manifest", limits=LIMITS, shard_size=1000)
+    planning = Planning(corpus, root / "manifest", limits=LIMITS, shard_size=1000, crew=Crew(processes))
     started, first = time.perf_counter(), 0.0
     for _ in planning.chunks():
         first = first or time.perf_counter() - started
@@ -206,15 +208,15 @@ def store_restart(root: Path, shards: int) -> dict[str, float]:
 RESTARTS = {"restart": restart, "store-restart": store_restart}
 
 
-def measure(form: str, rows: int, root: Path) -> dict[str, Any]:
+def measure(form: str, rows: int, root: Path, processes: int | None) -> dict[str, Any]:
     figures: dict[str, Any] = {"rows": rows}
     if form in RESTARTS:
         figures |= RESTARTS[form](root, rows)
     else:
         corpus = FORMS[form](root, rows)
-        figures |= planned(corpus, root, rows)
+        figures |= planned(corpus, root, rows, processes)
         figures["rows_a_second"] = round(rows / figures["seconds"])
-        figures["again_seconds"] = planned(corpus, root, rows)["seconds"]
+        figures["again_seconds"] = planned(corpus, root, rows, processes)["seconds"]
     used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     figures["peak_mib"], figures["peak_mib_of_largest_child"] = (round(each / 1024) for each in used)
     return figures
@@ -226,6 +228,7 @@ def main() -> None:
     )
     parser.add_argument("forms", nargs="*", default=[*FORMS, *RESTARTS], metavar="FORM")
     parser.add_argument("--rows", type=int, help="instead of each form's own number")
+    parser.add_argument("--processes", type=int, help="that plan; by default one a core")
     arguments = parser.parse_args()
     found = {}
     for form in arguments.forms:
@@ -234,7 +237,7 @@ def main() -> None:
             tempfile.TemporaryDirectory() as folder,
             ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart,
         ):
-            found[form] = apart.submit(measure, form, rows, Path(folder)).result()
+            found[form] = apart.submit(measure, form, rows, Path(folder), arguments.processes).result()
         print(form, json.dumps(found[form]), flush=True)
     save("plan", found)
 

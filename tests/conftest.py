@@ -16,6 +16,7 @@ settings.load_profile("no deadline")
 MakeClip = Callable[..., Path]
 LONGEST = (  # files of tests, begun first, so that at the end no core waits for another
     "test_engine_ray",
+    "test_plan_ray",
     "test_soak",
     "test_ui_page",
     "test_llasa_decoder",
