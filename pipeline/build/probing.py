@@ -66,8 +66,9 @@ class _Asking:
             settled: Future[list[Examined]] = Future()
             settled.set_result(examined(self._examine, chunk))
             return settled
-        self._new += any(task.known is None and task.found is None for task in chunk)
-        helpers = self._crew.helpers() if self._new > ALONE else []
+        is_new = any(task.known is None and task.found is None for task in chunk)
+        self._new += is_new
+        helpers = self._crew.helpers() if is_new and self._new > ALONE else []
         if not helpers:
             return self._threads.submit(examined, self._examine, chunk)
         self.ahead = AHEAD * max(THREADS, len(helpers))
