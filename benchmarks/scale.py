@@ -262,7 +262,9 @@ def main() -> None:
             "manifest": manifest_cost(root / "manifest"),
             "requests_a_shard": requests_a_shard(root / "requests"),
         }
-        ray.init(num_cpus=4, log_to_driver=False, logging_level="ERROR", object_store_memory=200 << 20)
+        ray.init(
+            "local", num_cpus=4, log_to_driver=False, logging_level="ERROR", object_store_memory=200 << 20
+        )
         figures["dealer_shards_a_second"] = dealer_rate()
         figures["simulation"] = simulate(
             root / "simulation", arguments.workers, arguments.rate, arguments.minutes
