@@ -355,7 +355,8 @@ def test_the_page_deletes_what_is_old_leaves_nothing_and_lets_nobody_else_read_w
         text=True,
     )
     assert server.stdout is not None
-    with server.stdout:
+    with server.stdout, contextlib.ExitStack() as ended:
+        ended.callback(server.kill)  # if it fails before it ends
         address = next(line for line in server.stdout if "http://" in line).split()[-1]
         spoken = called(address, "speak", ["Hello.", [], None, "", None, 0.8, 1.0, 50, 1.1, CODES, "1"])
         sound, *_ = map(Path, re.findall(r'"path": ?"([^"]+\.wav)"', spoken))
