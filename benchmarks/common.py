@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import platform
+import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -77,6 +78,28 @@ def save(name: str, figures: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     content = {"environment": environment(), **figures}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def forget_peak() -> None:
+    """Begin anew with the peak of this process's memory (Linux)."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mib() -> dict[str, int]:
+    """The peak of this process's memory since it began or forgot it, and that of its largest ended child.
+
+    The first is not what `getrusage` says: that begins with the peak of whoever started the process.
+    """
+    status = Path("/proc/self/status").read_text()
+    own = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
+    child = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {"peak_mib": round(own / 1024), "peak_mib_of_largest_child": round(child / 1024)}
+
+
+def cpu_seconds() -> float:
+    """Seconds of processor that this process and its ended children have taken."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 def seconds(work: Callable[[], object]) -> float:

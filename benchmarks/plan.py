@@ -6,9 +6,11 @@
 .venv/bin/python -m benchmarks.plan synthetic --rows 100000000   entries that no file holds
 .venv/bin/python -m benchmarks.plan restart --rows 10000         a finished dataset of so many shards
 .venv/bin/python -m benchmarks.plan store-restart                of so many in a store on this machine
+nice .venv/bin/python -m benchmarks.plan index --rows 5000000    the index of a listing that no disk holds
 
 Each form is planned in a process of its own, so that its peak memory is its own: that of the largest process
-of headers is added to it.
+of headers is told beside it. What is under way is said every half minute, and results/plan.json is written
+after each form; those that were not asked for keep their figures. `nice` reaches all processes.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ import io
 import json
 import multiprocessing
 import os
-import resource
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +34,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
-from benchmarks.common import s3_store, save, seconds
+from benchmarks.common import RESULTS, forget_peak, peak_mib, s3_store, save, seconds
 from pipeline.audio.source import FolderSource
 from pipeline.build.crew import Crew
 from pipeline.build.dataset import create_dataset
 from pipeline.build.plan import Planning
 from pipeline.config import CorpusSettings, LimitSettings, Settings
 from pipeline.corpus import Corpus, open_corpus
+from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Entry
 from pipeline.storage.paths import resolve_path, store
 
@@ -48,11 +51,12 @@ RECORDING = 3600.0  # seconds, of which JSONL and synthetic entries are segments
 SEGMENT = 9.0
 LIMITS = LimitSettings(min_seconds=0.0)
 LATENCY = 0.010  # seconds that the store on this machine takes to answer
+EVERY = 30.0  # seconds between lines that say what is under way
 
 
 def wav(seconds: float) -> bytes:
     file = io.BytesIO()
-    noise = np.random.default_rng(0).integers(-3000, 3000, round(seconds * 8000)).astype(np.int16)
+    noise = np.random.default_rng(0).integers(-3000, 3000, round(seconds * 8000), np.int16)
     soundfile.write(file, noise, 8000, format="WAV")
     return file.getvalue()
 
@@ -93,6 +97,23 @@ def jsonl(root: Path, rows: int) -> Corpus:
             row = {"id": f"u{number:010d}", "audio_filepath": audio, "offset": start, "duration": SEGMENT}
             text.write(json.dumps(row | {"text": f"the text of utterance {number}"}) + "\n")
     return open_corpus(CorpusSettings(audio=str(root / "audio"), text=str(root / "text.jsonl")))
+
+
+def kaldi(root: Path, rows: int) -> Corpus:
+    """The same as Kaldi's tables: an utterance is a line of `text`, `segments` and `utt2spk`."""
+    recordings(root)
+    names = sorted(path.name for path in (root / "audio").iterdir())
+    (root / "wav.scp").write_text("".join(f"{name} {name}\n" for name in names))
+    with ExitStack() as opened:
+        text, segments, speakers = (
+            opened.enter_context((root / name).open("w")) for name in ("text", "segments", "utt2spk")
+        )
+        for number in range(rows):
+            audio, start = segment(number)
+            text.write(f"u{number:010d} the text of utterance {number}\n")
+            segments.write(f"u{number:010d} {audio} {start} {start + SEGMENT}\n")
+            speakers.write(f"u{number:010d} s{number // 1000}\n")
+    return open_corpus(CorpusSettings(audio=str(root / "audio"), text=str(root), transcripts="kaldi"))
 
 
 def linked(root: Path, rows: int, ending: str, write: Callable[[Path], None]) -> Corpus:
@@ -145,21 +166,68 @@ def synthetic(root: Path, rows: int) -> Corpus:
 
 
 FORMS: dict[str, Callable[[Path, int], Corpus]] = {
-    form.__name__: form for form in (files, jsonl, parquet, tar, synthetic)
+    form.__name__: form for form in (files, jsonl, kaldi, parquet, tar, synthetic)
 }
-ROWS = {"files": 200_000, "restart": 10_000, "store-restart": 10_000}  # by default; of the others MANY
 MANY = 10_000_000
+ROWS = {  # by default; of the others MANY
+    "files": (200_000,),
+    "kaldi": (1_000_000, 2_000_000),
+    "restart": (10_000,),
+    "store-restart": (10_000,),
+    "index": (1_000_000, 5_000_000, 20_000_000),
+}
+
+
+class Said:
+    """Says every half minute how many of how many are done."""
+
+    def __init__(self, what: str, rows: int) -> None:
+        self._what, self._rows, self._done = what, rows, 0
+        self._started = self._said = time.perf_counter()
+
+    def __call__(self, count: int = 1) -> None:
+        self._done += count
+        if (now := time.perf_counter()) > self._said + EVERY:
+            self._said = now
+            print(f"{self._what}: {self._done:,} of {self._rows:,}, {now - self._started:.0f} s", flush=True)
 
 
 def planned(corpus: Corpus, root: Path, rows: int, processes: int | None) -> dict[str, float]:
     """Seconds until the first shard may be made, and until all may."""
     planning = Planning(corpus, root / "manifest", limits=LIMITS, shard_size=1000, crew=Crew(processes))
     started, first = time.perf_counter(), 0.0
-    for _ in planning.chunks():
+    for _ in planning.chunks(Said(corpus.kind, rows)):
         first = first or time.perf_counter() - started
     seconds = time.perf_counter() - started
     assert planning.summary.utterances == rows
     return {"first_shard_seconds": round(first, 2), "seconds": round(seconds, 1)}
+
+
+def index(root: Path, rows: int) -> dict[str, float]:
+    """The index alone: filled, looked up for nine files of ten, and asked for those that nobody named."""
+    said, marks = Said("index", 2 * rows), [time.perf_counter()]
+
+    def listing() -> Iterator[str]:
+        for number in range(rows):
+            said()
+            yield f"{number // A_FOLDER:06d}/utterance{number:09d}.wav"
+
+    def read() -> Iterator[Entry]:
+        for number in range(rows):
+            said()
+            if number % 10:
+                yield Entry("", f"utterance{number:09d}", "text")
+
+    found = AudioIndex(root, listing=listing())
+    marks.append(time.perf_counter())
+    corpus = Corpus("index", found.source, read, index=found)
+    named = sum(each.audio.endswith(".wav") for each in corpus.utterances())
+    marks.append(time.perf_counter())
+    left = sum(1 for _ in corpus.audio_without_text())
+    marks.append(time.perf_counter())
+    assert named + left == rows
+    steps = ("fill_seconds", "look_up_seconds", "left_seconds")
+    return {name: round(end - begin, 1) for name, begin, end in zip(steps, marks, marks[1:], strict=False)}
 
 
 def finished(root: Path, shards: int) -> Settings:
@@ -205,41 +273,47 @@ def store_restart(root: Path, shards: int) -> dict[str, float]:
         return figures
 
 
-RESTARTS = {"restart": restart, "store-restart": store_restart}
+OTHERS: dict[str, Callable[[Path, int], dict[str, float]]] = {
+    "restart": restart,
+    "store-restart": store_restart,
+    "index": index,
+}
 
 
 def measure(form: str, rows: int, root: Path, processes: int | None) -> dict[str, Any]:
     figures: dict[str, Any] = {"rows": rows}
-    if form in RESTARTS:
-        figures |= RESTARTS[form](root, rows)
+    if form in OTHERS:
+        figures |= OTHERS[form](root, rows)
     else:
+        print(f"{form}: making {rows:,} entries", flush=True)
         corpus = FORMS[form](root, rows)
+        forget_peak()
         figures |= planned(corpus, root, rows, processes)
         figures["rows_a_second"] = round(rows / figures["seconds"])
         figures["again_seconds"] = planned(corpus, root, rows, processes)["seconds"]
-    used = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    figures["peak_mib"], figures["peak_mib_of_largest_child"] = (round(each / 1024) for each in used)
-    return figures
+    return figures | peak_mib()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("forms", nargs="*", default=[*FORMS, *RESTARTS], metavar="FORM")
-    parser.add_argument("--rows", type=int, help="instead of each form's own number")
+    parser.add_argument("forms", nargs="*", default=[*FORMS, *OTHERS], metavar="FORM")
+    parser.add_argument("--rows", type=int, help="instead of each form's own numbers")
     parser.add_argument("--processes", type=int, help="that plan; by default one a core")
     arguments = parser.parse_args()
-    found = {}
+    path = RESULTS / "plan.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
     for form in arguments.forms:
-        rows = arguments.rows or ROWS.get(form, MANY)
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart,
-        ):
-            found[form] = apart.submit(measure, form, rows, Path(folder), arguments.processes).result()
-        print(form, json.dumps(found[form]), flush=True)
-    save("plan", found)
+        for rows in [arguments.rows] if arguments.rows else ROWS.get(form, (MANY,)):
+            with (
+                tempfile.TemporaryDirectory() as folder,
+                ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart,
+            ):
+                figures = apart.submit(measure, form, rows, Path(folder), arguments.processes).result()
+            print(form, json.dumps(figures), flush=True)
+            found[f"{form} {rows}"] = figures
+            save("plan", {name: each for name, each in found.items() if name != "environment"})
 
 
 if __name__ == "__main__":
