@@ -16,7 +16,7 @@ from pipeline.annotate.api import annotate
 from pipeline.annotate.files import read_annotations
 from pipeline.build.dataset import create_dataset
 from pipeline.dataset.reader import Dataset
-from pipeline.errors import UsageError
+from pipeline.errors import TooManyRejected, UsageError
 
 ROOT = Path(__file__).parents[1]
 NAMES = "level,fingerprint,codes,duplicates,copies"
@@ -66,6 +66,12 @@ def test_shards_that_were_there_before_are_measured_too(tmp_path, corpus, later)
     made(tmp_path / "out", corpus)
     dataset = made(tmp_path / "out", corpus, **{"run.annotate": NAMES})
     assert annotations(dataset.root) == later()
+
+
+def test_rows_are_measured_also_where_too_many_clips_were_rejected(tmp_path, corpus, later):
+    with pytest.raises(TooManyRejected):
+        made(tmp_path / "out", corpus, **{"run.annotate": NAMES, "limits.max_reject_rate": 0.0})
+    assert annotations(tmp_path / "out") == later()
 
 
 RUN = """

@@ -222,9 +222,10 @@ def test_a_rejected_clip_is_tried_again_when_asked(tmp_path, corpus):
 
 
 def test_too_many_rejections_are_an_exit_status_of_their_own_after_all_work_is_done(tmp_path, corpus):
+    settings = settings_for(corpus, **{"limits.max_reject_rate": 0.05})
     for _ in range(2):
         with pytest.raises(TooManyRejected, match=r"7.7% of the utterances were rejected") as raised:
-            run(tmp_path / "out", corpus, **{"limits.max_reject_rate": 0.05})
+            create_dataset(output=tmp_path / "out", config=settings)
         assert raised.value.exit_status == 3
     assert sum(state.rows for state in Dataset(tmp_path / "out").states()) == CLIPS
 

@@ -137,10 +137,7 @@ def _planned(kind: str, summary: PlanSummary, unused: int, root: Path) -> str:
 
 
 def create(output: Path, settings: Settings, say: Say, *, retry_rejected: bool = False) -> Dataset:
-    """Make or finish the dataset of `output`, a folder or a `NAME.jsonl`; the caller holds its folder.
-
-    Raises TooManyRejected if the finished dataset lacks a larger share than `limits.max_reject_rate`.
-    """
+    """Make or finish the dataset of `output`, a folder or a `NAME.jsonl`; the caller holds its folder."""
     root = dataset_folder(output)
     planned = open_planned(root, settings, say, retry_rejected=retry_rejected)
     dataset, source = planned.dataset, planned.corpus.source
@@ -159,7 +156,6 @@ def create(output: Path, settings: Settings, say: Say, *, retry_rejected: bool =
     made = close(dataset, output)
     if not some:
         say("finished before: " + (f"made {' and '.join(made)} again" if made else "nothing to do"))
-    check_reject_rate(dataset, settings)
     return dataset
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import config as configuration
-from pipeline.build.create import Say, create
+from pipeline.build.create import Say, check_reject_rate, create
 from pipeline.build.measuring import check_annotators, measure
 from pipeline.config import Settings
 from pipeline.dataset.folder import check_output
@@ -50,4 +50,5 @@ def create_dataset(
     with claimed(dataset_folder(target)):
         dataset = create(target, resolved, say, retry_rejected=retry_rejected)
     measure(dataset, resolved)
+    check_reject_rate(dataset, resolved)
     return dataset

@@ -99,6 +99,7 @@ def create_rank(
     dataset = _make_rank(resolve_path(output), settings, part, say, retry_rejected)
     if dataset is not None:
         measure(dataset, settings)
+        check_reject_rate(dataset, settings)
     return dataset
 
 
@@ -136,7 +137,6 @@ def _make_rank(
             left = unfinished(dataset, manifest)
             if manifest.shards and not left and not growing:
                 close(dataset, target)
-                check_reject_rate(dataset, settings)
                 return dataset
         more = "; not all of the corpus is planned yet" if growing else ""
         say(
