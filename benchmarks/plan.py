@@ -36,9 +36,9 @@ import soundfile
 
 from benchmarks.common import RESULTS, forget_peak, peak_mib, s3_store, save, seconds
 from pipeline.audio.source import FolderSource
-from pipeline.build.crew import Crew
 from pipeline.build.dataset import create_dataset
 from pipeline.build.plan import Planning
+from pipeline.build.planning_pool import PlanningPool
 from pipeline.config import CorpusSettings, LimitSettings, Settings
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.corpus.audio_index import AudioIndex
@@ -194,7 +194,9 @@ class Said:
 
 def planned(corpus: Corpus, root: Path, rows: int, processes: int | None) -> dict[str, float]:
     """Seconds until the first shard may be made, and until all may."""
-    planning = Planning(corpus, root / "manifest", limits=LIMITS, shard_size=1000, crew=Crew(processes))
+    planning = Planning(
+        corpus, root / "manifest", limits=LIMITS, shard_size=1000, pool=PlanningPool(processes)
+    )
     started, first = time.perf_counter(), 0.0
     for _ in planning.chunks(Said(corpus.kind, rows)):
         first = first or time.perf_counter() - started

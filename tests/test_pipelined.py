@@ -27,9 +27,9 @@ from pipeline.build import create as creating
 from pipeline.build import probing
 from pipeline.build.batching import BatchShapes
 from pipeline.build.create import create, make_plan
-from pipeline.build.crew import Crew
 from pipeline.build.feed import AHEAD, ShardFeed
 from pipeline.build.plan import Planning, plan
+from pipeline.build.planning_pool import PlanningPool
 from pipeline.build.ranks import create_rank
 from pipeline.codec.fake import FakeCodec
 from pipeline.config import LimitSettings, Settings
@@ -194,7 +194,7 @@ def killed_at(corpus: ListedCorpus, number: int) -> ListedCorpus:
 
 
 def planning(corpus: ListedCorpus, folder: Path) -> Planning:
-    return Planning(corpus, folder, limits=LimitSettings(), shard_size=3, crew=Crew(1))
+    return Planning(corpus, folder, limits=LimitSettings(), shard_size=3, pool=PlanningPool(1))
 
 
 def shards_of(folder: Path) -> list[ShardPlan]:
@@ -259,7 +259,7 @@ def test_rows_do_not_depend_on_how_many_processes_read_headers(tmp_path, corpus,
                 tmp_path / f"manifest-{processes}",
                 limits=LimitSettings(),
                 shard_size=5,
-                crew=Crew(processes),
+                pool=PlanningPool(processes),
             )[0].read_rows()
         )
         for processes in (1, 2)

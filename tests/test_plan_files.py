@@ -19,10 +19,10 @@ import pytest
 from test_corpus_webdataset import write_tar
 
 from pipeline.build import probing, reading
-from pipeline.build.crew import Crew
-from pipeline.build.desk import Desk
 from pipeline.build.examine import Examiner
 from pipeline.build.plan import PlanSummary, plan
+from pipeline.build.planning_pool import PlanningPool
+from pipeline.build.planning_worker import PlanningWorker
 from pipeline.config import CorpusSettings, LimitSettings
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.corpus.corpus import Files
@@ -42,13 +42,13 @@ class Thread:
     """A helper in this process, which reads in small pieces."""
 
     def __init__(self, examine: Examiner, corpus: Corpus | None) -> None:
-        self._desk, self._pool = (
-            Desk(examine, pickle.loads(pickle.dumps(corpus)), piece=3),
+        self._worker, self._pool = (
+            PlanningWorker(examine, pickle.loads(pickle.dumps(corpus)), piece=3),
             ThreadPoolExecutor(1),
         )
 
     def ask(self, task, *arguments):
-        return self._pool.submit(getattr(self._desk, task), *arguments)
+        return self._pool.submit(getattr(self._worker, task), *arguments)
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
@@ -121,15 +121,15 @@ def files(request, tmp_path, make_clip) -> Callable[[int], Corpus]:
     return written
 
 
-def helped(count: int) -> Crew:
-    crew = Crew(1)
+def helped(count: int) -> PlanningPool:
+    pool = PlanningPool(1)
     for _ in range(count):
-        crew.offer(Thread)
-    return crew
+        pool.add(Thread)
+    return pool
 
 
 def planned(
-    corpus: Corpus, folder: Path, crew: Crew, killed_after: int | None = None, **options: object
+    corpus: Corpus, folder: Path, pool: PlanningPool, killed_after: int | None = None, **options: object
 ) -> PlanSummary:
     left = killed_after
 
@@ -141,7 +141,7 @@ def planned(
                 raise Killed
 
     chosen = {"limits": LIMITS, "shard_size": 3} | options
-    return plan(corpus, folder, crew=crew, progress=count, **chosen)[1]
+    return plan(corpus, folder, pool=pool, progress=count, **chosen)[1]
 
 
 def parts(folder: Path) -> dict[str, bytes]:
@@ -155,7 +155,7 @@ def test_rows_do_not_depend_on_helpers_though_the_corpus_grows_and_planning_is_k
     instants, killed = random.Random(helpers), 0
     for count in (4, 5, 12):
         corpus = files(count)
-        alone = planned(corpus, tmp_path / "alone", Crew(1))
+        alone = planned(corpus, tmp_path / "alone", PlanningPool(1))
         textless = list(corpus.audio_without_text())
         for _ in range(3):
             with contextlib.suppress(Killed):
@@ -180,13 +180,13 @@ def deadly(path: str, *, entries: Callable[[str], Iterator[Item]], fatal: str, m
 
 def test_rows_do_not_depend_on_processes_and_one_that_dies_is_told(tmp_path, make_clip):
     corpus = tars(tmp_path, clip_of(tmp_path, make_clip))(6)
-    alone = planned(corpus, tmp_path / "alone", Crew(1))
+    alone = planned(corpus, tmp_path / "alone", PlanningPool(1))
     assert isinstance(corpus.read, Files)
     fatal = partial(deadly, entries=corpus.read.entries, fatal="03.tar", mark=tmp_path / "died")
     dying = replace(corpus, read=replace(corpus.read, entries=fatal))
     with pytest.raises(PipelineError, match="a process that reads the headers of the audio has died"):
-        planned(dying, tmp_path / "helped", Crew(2))
-    helped = planned(dying, tmp_path / "helped", Crew(2))
+        planned(dying, tmp_path / "helped", PlanningPool(2))
+    helped = planned(dying, tmp_path / "helped", PlanningPool(2))
     assert parts(tmp_path / "helped") == parts(tmp_path / "alone")
     assert helped.utterances == alone.utterances
 
@@ -207,8 +207,8 @@ def test_a_corpus_that_is_planned_already_is_compared_and_its_changed_file_read(
 
 def test_at_most_so_many_utterances_are_planned_whoever_reads_them(tmp_path, files):
     found = [
-        planned(files(6), tmp_path / str(number), crew, max_samples=17).utterances
-        for number, crew in enumerate((Crew(1), helped(3)))
+        planned(files(6), tmp_path / str(number), pool, max_samples=17).utterances
+        for number, pool in enumerate((PlanningPool(1), helped(3)))
     ]
     assert found == [17, 17]
 
@@ -217,16 +217,18 @@ def test_a_file_that_no_helper_can_read_ends_planning_in_the_same_words(tmp_path
     corpus = parquets(tmp_path, clip_of(tmp_path, make_clip))(6)
     path = tmp_path / "audio/04.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    for crew in (Crew(1), helped(2)):
+    for pool in (PlanningPool(1), helped(2)):
         with pytest.raises(UsageError, match=r"04\.parquet cannot be read as Parquet"):
-            planned(corpus, tmp_path / "plan", crew)
+            planned(corpus, tmp_path / "plan", pool)
 
 
 def test_a_helper_that_never_had_a_file_goes_on_where_another_was(tmp_path, files):
     corpus = files(1)
     examine = Examiner(corpus.source, LIMITS, lambda *given: None, frozenset(), False)
     name = corpus.files.names[0]
-    first = Desk(examine, corpus, piece=2)
+    first = PlanningWorker(examine, corpus, piece=2)
     pieces = [first.read(name, number, False) for number in range(6)]
     assert [len(pickle.loads(piece)) for piece in pieces][-1] == 0
-    assert [Desk(examine, corpus, piece=2).read(name, number, False) for number in range(6)] == pieces
+    assert [
+        PlanningWorker(examine, corpus, piece=2).read(name, number, False) for number in range(6)
+    ] == pieces

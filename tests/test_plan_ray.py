@@ -22,7 +22,7 @@ from test_pipelined import KILLS, state, until
 from test_plan_files import clip_of, deadly, tars
 
 from pipeline.build import create as creating
-from pipeline.build import crew, probing, reading
+from pipeline.build import planning_pool, probing, reading
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.corpus.corpus import Files
 from pipeline.corpus.entry import Item
@@ -61,7 +61,7 @@ def read_by(
 
     monkeypatch.setattr(creating, "open_corpus", opened)
     monkeypatch.setattr(creating, "GRACE", 0.0)
-    monkeypatch.setattr(crew, "_cores", lambda: 1)
+    monkeypatch.setattr(planning_pool, "cores", lambda: 1)
     for module, name, value in ((reading, "ALONE", 2), (probing, "CHUNK", 1), (probing, "AHEAD", 1)):
         monkeypatch.setattr(module, name, value)
 
@@ -129,7 +129,7 @@ ray = {"run.engine": "ray", "run.worker_cpus": 1, "run.ray_address": address}
 with pytest.MonkeyPatch.context() as patch:
     read_by(patch, slowly)
     patch.setattr("pipeline.build.engines.ray.cluster.ANSWER", 600.0)  # a busy machine is no failure
-    patch.setattr("pipeline.build.engines.ray.helpers.A_NODE", 1)
+    patch.setattr("pipeline.build.engines.ray.planning.A_NODE", 1)
     make(root, settings_for(corpus, **ray))
 """
 

@@ -19,7 +19,7 @@ from test_plan_files import clip_of, parquets, tars
 from pipeline.__main__ import main
 from pipeline.audio import remote_source
 from pipeline.audio.remote_source import Cache, RemoteSource
-from pipeline.build import crew, reading
+from pipeline.build import planning_pool, reading
 from pipeline.build.create import create
 from pipeline.build.ranks import create_rank
 from pipeline.config import CorpusSettings
@@ -157,7 +157,7 @@ def test_a_tar_or_parquet_file_is_fetched_once_to_plan_and_to_encode_it_by_all_p
         return answer
 
     monkeypatch.setattr(S3Response, "get_object", counted)
-    monkeypatch.setattr(crew, "_cores", lambda: processes)
+    monkeypatch.setattr(planning_pool, "cores", lambda: processes)
     monkeypatch.setattr(reading, "ALONE", 2)
     local = {"corpus.audio": str(tmp_path / "audio")}
     remote = {"corpus.audio": str(bucket / "set"), "corpus.cache": str(tmp_path / "cache")}

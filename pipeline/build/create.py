@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.audio.source import AudioSource
-from pipeline.build.crew import Crew
 from pipeline.build.examine import is_as_planned
 from pipeline.build.feed import Planner, ShardFeed
 from pipeline.build.plan import Planning, PlanSummary, read_excluded
+from pipeline.build.planning_pool import PlanningPool
 from pipeline.config import Settings
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.dataset.columns import columns_now, settle_columns
@@ -142,8 +142,8 @@ def create(output: Path, settings: Settings, say: Say, *, retry_rejected: bool =
     planned = open_planned(root, settings, say, retry_rejected=retry_rejected)
     dataset, source = planned.dataset, planned.corpus.source
     todo = unfinished_among(dataset, retry_rejected=retry_rejected)
-    crew = planned.planning.crew
-    some = make(dataset, source, lambda progress: planned.shards(progress, todo), settings, say, crew)
+    pool = planned.planning.pool
+    some = make(dataset, source, lambda progress: planned.shards(progress, todo), settings, say, pool)
     if some and (left := unfinished(dataset, planned.manifest)):  # files that changed since they were planned
         make(dataset, source, lambda progress: iter([left]), settings, say)
     if some:
@@ -183,13 +183,13 @@ def make(
     planner: Planner,
     settings: Settings,
     say: Say,
-    crew: Crew | None = None,
+    pool: PlanningPool | None = None,
 ) -> list[int]:
     """Make the shards that `planner` yields, with the engine that the settings name; return their numbers.
 
-    Nothing heavy is loaded before there is one. The engine may add helpers to the planner's `crew`.
+    Nothing heavy is loaded before there is one. The engine may add helpers to the planner's `pool`.
     """
-    with ShardFeed(planner, crew) as feed:
+    with ShardFeed(planner, pool) as feed:
         with Progress("planning", None, unit="utterance") as progress:
             while not (feed.wait(WAIT) or feed.rows):
                 progress.counted(feed.examined - progress.done)

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from pipeline.build.crew import Crew
+from pipeline.build.planning_pool import PlanningPool
 from pipeline.dataset.manifest import MAX_SHARDS, ShardPlan
 
 AHEAD = MAX_SHARDS  # shards that wait while nothing more is planned
@@ -22,11 +22,11 @@ class ShardFeed:
     """Plans in a thread, at most about `AHEAD` shards ahead of those taken; a context manager.
 
     `planner` is given a function to call with each number of utterances it examined, and yields shards. Who
-    takes them may offer its `crew` helpers.
+    takes them may offer its `pool` helpers.
     """
 
-    def __init__(self, planner: Planner, crew: Crew | None = None) -> None:
-        self.crew = crew or Crew(1)
+    def __init__(self, planner: Planner, pool: PlanningPool | None = None) -> None:
+        self.pool = pool or PlanningPool(1)
         self._planner = planner
         self._waiting: deque[ShardPlan] = deque()
         self._changed = threading.Condition()

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.audio.headers import Prober
-from pipeline.build.crew import Crew
-from pipeline.build.desk import Examined, Task
 from pipeline.build.examine import Examiner
 from pipeline.build.known_rows import KnownRows
+from pipeline.build.planning_pool import PlanningPool
+from pipeline.build.planning_worker import Examined, Task
 from pipeline.build.probing import examine_all
 from pipeline.build.reading import read_entries
 from pipeline.build.row_store import RowStore
@@ -53,7 +53,7 @@ class Planning:
 
     With `retry_rejected`, files that were refused by their header are probed again. `columns` are those of
     a dataset's rows that were made before, which stay. `planner` names the lock of the part of a run that
-    plans: others follow, so the mark of the pass is there from its beginning. `crew` helps with a long
+    plans: others follow, so the mark of the pass is there from its beginning. `pool` helps with a long
     corpus.
     """
 
@@ -66,7 +66,7 @@ class Planning:
     retry_rejected: bool = False
     columns: list[str] | None = None
     planner: str | None = None
-    crew: Crew = field(default_factory=Crew)
+    pool: PlanningPool = field(default_factory=PlanningPool)
     summary: PlanSummary = field(default_factory=PlanSummary)
     _begun: bool = False
 
@@ -155,11 +155,11 @@ class Planning:
     ) -> Iterator[ManifestRow]:
         source, excluded = self.corpus.source, frozenset(self.excluded)
         examine = Examiner(source, self.limits, Prober(source), excluded, self.retry_rejected)
-        with self.crew.at_work(examine, self.corpus):
-            read = read_entries(self.corpus, self.crew, lambda: known.all_matched)
+        with self.pool.at_work(examine, self.corpus):
+            read = read_entries(self.corpus, self.pool, lambda: known.all_matched)
             marked = SeenIds().mark(itertools.islice(read, self.max_samples), lambda found: found[0].id)
             tasks = (Task(entry, known.match(entry.id), first, row) for (entry, row), first in marked)
-            yield from self._sorted_out(examine_all(examine, tasks, self.crew, progress), changes)
+            yield from self._sorted_out(examine_all(examine, tasks, self.pool, progress), changes)
 
     def _sorted_out(self, examined: Iterable[Examined], changes: RowStore) -> Iterator[ManifestRow]:
         for number, row in examined:

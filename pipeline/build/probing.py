@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from pipeline.build.crew import Answer, Crew
-from pipeline.build.desk import THREADS, Examined, Task, examined
 from pipeline.build.examine import Examiner
+from pipeline.build.planning_pool import Answer, PlanningPool
+from pipeline.build.planning_worker import THREADS, Examined, Task, examined
 
 CHUNK = 64  # utterances a task
 ALONE = 64  # tasks with new utterances that this process examines before helpers are asked
@@ -23,7 +23,7 @@ AHEAD = 4  # tasks under way for each thread or helper: bounds memory
 def examine_all(
     examine: Examiner,
     tasks: Iterable[Task],
-    crew: Crew,
+    pool: PlanningPool,
     progress: Callable[[int], object] = lambda count: None,
 ) -> Iterator[Examined]:
     """Examine utterances; what is found comes in their order.
@@ -34,7 +34,7 @@ def examine_all(
     chunks = iter(lambda: list(itertools.islice(iterator, CHUNK)), [])
     under_way: deque[Answer] = deque()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="probe") as threads:
-        ask = _Asking(examine, crew, threads)
+        ask = _Asking(examine, pool, threads)
         try:
             for chunk in chunks:
                 under_way.append(ask(chunk))
@@ -55,8 +55,8 @@ def _received(under_way: deque[Answer], progress: Callable[[int], object]) -> li
 class _Asking:
     """Has chunks examined by threads of this process, and by helpers once there is much for them."""
 
-    def __init__(self, examine: Examiner, crew: Crew, threads: ThreadPoolExecutor) -> None:
-        self._examine, self._crew, self._threads = examine, crew, threads
+    def __init__(self, examine: Examiner, pool: PlanningPool, threads: ThreadPoolExecutor) -> None:
+        self._examine, self._pool, self._threads = examine, pool, threads
         self._new = 0
         self.ahead = AHEAD * THREADS  # chunks
 
@@ -68,7 +68,7 @@ class _Asking:
             return settled
         is_new = any(task.known is None and task.found is None for task in chunk)
         self._new += is_new
-        helpers = self._crew.helpers() if is_new and self._new > ALONE else []
+        helpers = self._pool.helpers() if is_new and self._new > ALONE else []
         if not helpers:
             return self._threads.submit(examined, self._examine, chunk)
         self.ahead = AHEAD * max(THREADS, len(helpers))

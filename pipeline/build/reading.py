@@ -11,9 +11,9 @@ import pickle
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from pipeline.build.crew import Crew, Helper
-from pipeline.build.desk import Found
 from pipeline.build.examine import Entry, in_unicode
+from pipeline.build.planning_pool import Helper, PlanningPool
+from pipeline.build.planning_worker import Found
 from pipeline.corpus import Corpus
 from pipeline.corpus.entry import Textless
 from pipeline.dataset.manifest import ManifestRow
@@ -25,7 +25,7 @@ HELD = 1024  # pieces of all files; a million entries take 0.3 GB
 Read = tuple[Entry, ManifestRow | None]  # an entry; its row, if it was examined where it was read
 
 
-def read_entries(corpus: Corpus, crew: Crew, all_new: Callable[[], bool]) -> Iterator[Read]:
+def read_entries(corpus: Corpus, pool: PlanningPool, all_new: Callable[[], bool]) -> Iterator[Read]:
     """Yield all entries. A helper makes rows only while `all_new`: known ones cost less to compare."""
     if corpus.files is None:
         yield from ((in_unicode(entry), None) for entry in corpus.utterances())
@@ -37,19 +37,19 @@ def read_entries(corpus: Corpus, crew: Crew, all_new: Callable[[], bool]) -> Ite
             count += 1
             if (entry := corpus.take(item)) is not None:
                 yield in_unicode(entry), None
-        if count > ALONE and crew.helpers():
+        if count > ALONE and pool.helpers():
             break
-    for found, row in _side_by_side(names, crew, all_new):
+    for found, row in _side_by_side(names, pool, all_new):
         if isinstance(found, Textless):
             corpus.take(found)
         else:
             yield found, row
 
 
-def _side_by_side(names: Iterator[str], crew: Crew, all_new: Callable[[], bool]) -> Iterator[Found]:
+def _side_by_side(names: Iterator[str], pool: PlanningPool, all_new: Callable[[], bool]) -> Iterator[Found]:
     turns, ahead = itertools.count(), deque[Iterator[Found]]()
     while True:
-        helpers = crew.helpers()  # more may have come
+        helpers = pool.helpers()  # more may have come
         pieces = max(2, min(PIECES, HELD // (FILES * len(helpers) or 1)))
         for name in itertools.islice(names, max(0, FILES * len(helpers) - len(ahead))):
             helper = helpers[next(turns) % len(helpers)]

@@ -28,7 +28,7 @@ LOST = (ray.exceptions.RayActorError, ray.exceptions.WorkerCrashedError, ray.exc
 
 
 @dataclass(frozen=True)
-class _Hired:
+class _RayWorker:
     """A worker that was asked for: it starts once the cluster has room."""
 
     number: int
@@ -45,7 +45,7 @@ class Scheduler:
     watcher: Watcher
     say: Say
     per_worker: dict[str, int]
-    _workers: dict[Any, _Hired] = field(default_factory=dict)  # by reference of `run`
+    _workers: dict[Any, _RayWorker] = field(default_factory=dict)  # by reference of `run`
     _started: int = 0
     _fed: bool = False  # the queue has every shard
     _alone: float = field(default_factory=time.monotonic)  # when a worker was last seen
@@ -103,7 +103,7 @@ class Scheduler:
             ray.remote(Worker).options(**options).remote(number, self._run, self.job, str(Path.cwd()))
         )
         ready = actor.ready.remote()
-        self._workers[actor.run.remote(queue)] = _Hired(number, actor, ready)
+        self._workers[actor.run.remote(queue)] = _RayWorker(number, actor, ready)
 
     def _look_after(self, queue: Any) -> None:
         """Wait a moment and deal with the workers that ended, and with there being none."""
@@ -152,7 +152,7 @@ class Scheduler:
                 "start a node, then run the same command again, which goes on"
             )
 
-    def _lost(self, queue: Any, worker: _Hired, error: Exception) -> None:
+    def _lost(self, queue: Any, worker: _RayWorker, error: Exception) -> None:
         cause = getattr(error, "cause", None)
         if isinstance(cause, ray.exceptions.RayTaskError):  # its own __init__ raised
             raise of_the_user(cause) from error

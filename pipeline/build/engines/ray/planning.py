@@ -18,12 +18,12 @@ import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.audio.decoders import silence_native_output
-from pipeline.build.crew import Answer, Hire
-from pipeline.build.desk import Desk
 from pipeline.build.engines.ray.cluster import answered, cluster_errors
 from pipeline.build.engines.ray.scheduler import of_the_user
 from pipeline.build.engines.shard_queue import MAX_LOSSES
 from pipeline.build.examine import Examiner
+from pipeline.build.planning_pool import Answer, StartHelper
+from pipeline.build.planning_worker import PlanningWorker
 from pipeline.corpus import Corpus
 
 A_NODE = 2  # helpers: a few nodes with two each are as fast as the driver writes the manifest
@@ -31,7 +31,7 @@ NICE = 10
 POLL = 1.0  # seconds a question to the cluster takes at the most, so that a dead head is noticed
 
 
-def helpers_of_nodes() -> Iterator[Hire]:
+def helpers_on_nodes() -> Iterator[StartHelper]:
     """Yield what starts a helper, for all that the nodes other than the driver's have room for."""
     here = ray.get_runtime_context().get_node_id()
     for node in answered(ray.nodes):
@@ -49,7 +49,7 @@ class _Remote:
             "max_task_retries": MAX_LOSSES,
             "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=True),
         }
-        self._actor: Any = ray.remote(_Desk).options(**options).remote(folder, examine, corpus)
+        self._actor: Any = ray.remote(_Worker).options(**options).remote(folder, examine, corpus)
 
     def ask(self, task: str, *arguments: Any) -> Answer:
         return _Answer(getattr(self._actor, task).remote(*arguments))
@@ -58,7 +58,7 @@ class _Remote:
         ray.kill(self._actor)
 
 
-class _Desk(Desk):
+class _Worker(PlanningWorker):
     def __init__(self, folder: str, examine: Examiner, corpus: Corpus | None) -> None:
         with contextlib.suppress(OSError):  # a cache may be named by a relative path
             os.chdir(folder)

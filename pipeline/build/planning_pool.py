@@ -18,8 +18,8 @@ from multiprocessing import parent_process
 from typing import Any, Protocol
 
 from pipeline.audio.decoders import silence_native_output
-from pipeline.build.desk import Desk
 from pipeline.build.examine import Examiner
+from pipeline.build.planning_worker import PlanningWorker
 from pipeline.corpus import Corpus
 from pipeline.errors import PipelineError
 from pipeline.runtime import cores
@@ -38,10 +38,10 @@ class Answer(Protocol):
 
 
 class Helper(Protocol):
-    """A `Desk` somewhere."""
+    """A `PlanningWorker` somewhere."""
 
     def ask(self, task: str, *arguments: Any) -> Answer:
-        """Let it do one of a desk's tasks, after those it was asked for before."""
+        """Let it do one of its tasks, after those it was asked for before."""
         ...
 
     def close(self) -> None:
@@ -49,10 +49,10 @@ class Helper(Protocol):
         ...
 
 
-Hire = Callable[[Examiner, Corpus | None], Helper]
+StartHelper = Callable[[Examiner, Corpus | None], Helper]
 
 
-class Crew:
+class PlanningPool:
     """The helpers there are; each is started once it is needed. `processes` of them are of this machine.
 
     By default there is one a core. One alone would be no help.
@@ -60,30 +60,31 @@ class Crew:
 
     def __init__(self, processes: int | None = None) -> None:
         count = processes or cores()
-        self._offers: list[Hire] = [_Process] * count if count > 1 else []
+        self._to_start: list[StartHelper] = [_Process] * count if count > 1 else []
         self._helpers: list[Helper] = []
-        self._desk: tuple[Examiner, Corpus | None] | None = None
+        self._arguments: tuple[Examiner, Corpus | None] | None = None
 
-    def offer(self, hire: Hire) -> None:
+    def add(self, start: StartHelper) -> None:
         """Take in another helper, also while others are at work."""
-        self._offers.append(hire)
+        self._to_start.append(start)
 
     @contextlib.contextmanager
     def at_work(self, examine: Examiner, corpus: Corpus) -> Iterator[None]:
         """Let helpers be had for the block; they end with it."""
-        self._desk = examine, None if corpus.files is None else replace(corpus)  # as if nothing was read yet
+        fresh = None if corpus.files is None else replace(corpus)  # as if nothing was read yet
+        self._arguments = examine, fresh
         try:
             yield
         finally:
-            self._desk = None
+            self._arguments = None
             while self._helpers:
                 self._helpers.pop().close()
 
     def helpers(self) -> list[Helper]:
-        """Return all helpers; starts those that were offered."""
-        assert self._desk is not None
-        while self._offers:
-            self._helpers.append(self._offers.pop()(*self._desk))
+        """Return all helpers; starts those that were added."""
+        assert self._arguments is not None
+        while self._to_start:
+            self._helpers.append(self._to_start.pop()(*self._arguments))
         return self._helpers
 
 
@@ -123,15 +124,15 @@ def _deaths_told() -> Iterator[None]:
         ) from error
 
 
-_desk: Desk  # of this process, if it is a helper
+_worker: PlanningWorker  # of this process, if it is a helper
 
 
 def _start(examine: Examiner, corpus: Corpus | None) -> None:
     """Make this process a quiet child, deaf to Ctrl-C, which its parent has, and gone when that is."""
-    global _desk
+    global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     silence_native_output()
-    _desk = Desk(examine, corpus)
+    _worker = PlanningWorker(examine, corpus)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
 
 
@@ -142,4 +143,4 @@ def _end_with_parent() -> None:
 
 
 def _do(task: str, *arguments: Any) -> Any:
-    return getattr(_desk, task)(*arguments)
+    return getattr(_worker, task)(*arguments)

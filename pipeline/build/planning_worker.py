@@ -42,7 +42,7 @@ class Task(NamedTuple):
         return self.found is not None and self.known is None and self.first_of_id
 
 
-class Desk:
+class PlanningWorker:
     """What a helper holds, and the two things it can be asked for."""
 
     def __init__(self, examine: Examiner, corpus: Corpus | None, piece: int = PIECE) -> None:
