@@ -16,6 +16,7 @@ import pytest
 import torch
 from audio_helpers import die_at_start
 from loader_helpers import content, fates, loaded, make_clips, sound, work
+from torch.utils.data import DataLoader
 
 from pipeline.errors import PipelineError
 from pipeline.loader import Request
@@ -60,6 +61,24 @@ def test_a_clip_whose_worker_was_killed_for_another_reason_is_kept(folder, tmp_p
     found = fates(loaded(tmp_path, work(names, size=2), 2))
     assert found == dict.fromkeys(range(5))
     assert (tmp_path / "once.seen").exists()
+
+
+def test_a_worker_that_is_killed_before_the_others_have_started_costs_no_clip(folder, monkeypatch):
+    killed = []
+
+    class KillsOne(DataLoader):
+        def __iter__(self):
+            batches = super().__iter__()
+            if not killed:
+                killed.append(multiprocessing.active_children()[0])
+                killed[0].kill()
+                killed[0].join()
+            return batches
+
+    monkeypatch.setattr("pipeline.loader.pool.DataLoader", KillsOne)
+    names = sound(folder)
+    assert content(loaded(folder, work(names), 2)) == content(loaded(folder, work(names), 0))
+    assert killed
 
 
 def test_a_worker_that_was_stopped_goes_on_and_its_clip_is_kept(folder, tmp_path):

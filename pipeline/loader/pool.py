@@ -132,6 +132,7 @@ class WorkerPool:
             )
             self._batches: Iterator[PackedBatch] | None = iter(loader)
         self._workers = [child for child in multiprocessing.active_children() if child not in before]
+        self._one_is_missing = len(self._workers) < workers  # it died before it could be counted
 
     def receive(self) -> PackedBatch | Lost | None:
         """Return the next packed batch, None at the end, or Lost if a worker died or hangs."""
@@ -173,7 +174,7 @@ class WorkerPool:
             elif seconds > self._timeout:
                 wake(worker)
         stalled = now - began > STALL and not at_work
-        return Lost(crashed, hung) if dead or hung or stalled else None
+        return Lost(crashed, hung) if dead or hung or stalled or self._one_is_missing else None
 
     def close(self) -> None:
         """End the processes: each after the clip it is at, or by force."""
