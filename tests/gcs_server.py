@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Iterator
@@ -45,10 +46,11 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answer(self, content: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        with contextlib.suppress(ConnectionError):  # whoever asked may have been killed
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
 
     def _asked(self) -> tuple[str, str, str, dict[str, str]]:
         """Return what is asked for: upload, download or nothing; bucket, object and parameters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -304,7 +305,7 @@ def test_a_shard_that_takes_worker_after_worker_down_ends_the_run(cluster, tmp_p
             os.kill(os.getpid(), signal.SIGKILL)
 
     use(monkeypatch, lambda settings, decoder=True: Deadly())
-    with pytest.raises(PipelineError, match=r"shard 0 was at work in 3 workers that were lost"):
+    with pytest.raises(PipelineError, match=r"shard \d was at work in 3 workers that were lost"):
         make(tmp_path / "out", on_ray(corpus))
     assert Dataset(tmp_path / "out").states() == []
 
@@ -317,7 +318,7 @@ def test_annotations_made_on_a_cluster_are_those_made_here(cluster, tmp_path, co
     monkeypatch.setattr("pipeline.annotate.listening.decode", None)  # not here: in the workers
     words = ["--engine", "ray", "--ray-address", cluster.address, "--device", "cpu"]
     assert main([*names, *words, str(there)]) == 0
-    assert "ray: 1 workers, with 1 cores each" in capsys.readouterr().out
+    assert re.search(r"ray: \d workers, with 1 cores each", capsys.readouterr().out)
     assert contents(there) == contents(tmp_path / "here/out")
 
 
