@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pipeline.build.create import create
 from pipeline.config import Settings
-from pipeline.storage.claims import claimed
+from pipeline.storage.claims import Rank, claimed
 
 CLIPS = 24
 SMALL = {"codec.name": "fake:", "output.shard_size": 5, "load.batch_seconds": 2.0, "load.num_workers": 0}
@@ -34,6 +37,23 @@ def make(root: Path, settings: Settings, say: Callable[[str], object] = lambda l
     with claimed(root):
         create(root, settings, say)
     return root
+
+
+def annotated_killed_once(root: Path, names: list[str], rank: Rank, device: str | None) -> None:
+    """Annotate `root` in a process that is killed when it has written a file, once a rank."""
+    from pipeline.annotate.api import annotate
+    from pipeline.annotate.files import AnnotationFile
+
+    seen, write = root.parent / f"killed-{rank.number}", AnnotationFile.write
+
+    def write_and_die(self: AnnotationFile, *arguments: Any) -> None:
+        write(self, *arguments)
+        if not seen.exists():
+            seen.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    AnnotationFile.write = write_and_die  # type: ignore[method-assign]
+    annotate(root, names, asr="fake:", device=device or "cpu", rank=rank, say=lambda line: None)
 
 
 def content(root: Path) -> dict[str, bytes]:

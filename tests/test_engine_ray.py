@@ -14,7 +14,7 @@ import threading
 from functools import partial
 
 import pytest
-from engine_helpers import CLIPS, build_corpus, content, make, settings_for
+from engine_helpers import CLIPS, annotated_killed_once, build_corpus, content, make, settings_for
 from ray_helpers import NODE, ROOT, cluster_of_two
 from segment_helpers import contents, record, segment_killed_once
 
@@ -310,7 +310,9 @@ def test_a_shard_that_takes_worker_after_worker_down_ends_the_run(cluster, tmp_p
     assert Dataset(tmp_path / "out").states() == []
 
 
-def test_annotations_made_on_a_cluster_are_those_made_here(cluster, tmp_path, corpus, monkeypatch, capsys):
+def test_annotations_made_on_a_cluster_are_those_made_here_also_if_its_workers_are_killed(
+    cluster, tmp_path, corpus, monkeypatch, capsys
+):
     there = make(tmp_path / "there/out", settings_for(corpus))
     shutil.copytree(there, tmp_path / "here/out")
     names = ["annotate", "--with", "level,copies,transcript", "--asr", "fake:"]
@@ -319,6 +321,11 @@ def test_annotations_made_on_a_cluster_are_those_made_here(cluster, tmp_path, co
     words = ["--engine", "ray", "--ray-address", cluster.address, "--device", "cpu"]
     assert main([*names, *words, str(there)]) == 0
     assert re.search(r"ray: \d workers, with 1 cores each", capsys.readouterr().out)
+    assert contents(there) == contents(tmp_path / "here/out")
+    shutil.rmtree(there / "annotations")
+    settings = Settings().with_values({"run.ray_address": cluster.address, "codec.device": "cpu"})
+    run_ranks(partial(annotated_killed_once, there, names[2].split(",")), settings, print)
+    assert list(there.parent.glob("killed-*"))
     assert contents(there) == contents(tmp_path / "here/out")
 
 
