@@ -31,6 +31,18 @@ NO_MEMORY = re.compile(  # the words of CUDA and Triton, of cuBLAS, cuFFT and cu
 )
 
 
+def import_what_first_use_would() -> None:
+    """Import what libraries leave until they are first used, before threads use them.
+
+    Threads that import at once may be given a half-made module, and one was seen to wait for ever.
+    """
+    import av.subtitles.stream  # noqa: F401 - by the first file that is opened
+    import numpy.fft  # noqa: F401 - by its first transform
+    import pyarrow
+
+    pyarrow.array([0])  # pandas, where it is installed
+
+
 def cores() -> int:
     """Return how many cores this process may use; only Linux tells, elsewhere it may use all."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

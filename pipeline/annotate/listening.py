@@ -11,11 +11,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+import torchaudio  # noqa: F401 - which annotators want in threads, and threads must not import at once
 
 from pipeline.annotate.blaming import measure_row
 from pipeline.annotate.protocol import Annotator, ClipAnnotator, SpeechAnnotator
 from pipeline.audio.decode import AudioError, decode, open_audio
 from pipeline.audio.source import AudioSource
+from pipeline.runtime import import_what_first_use_would
 
 LONGEST = 3600.0  # seconds of a recording that are decoded
 AHEAD = 2  # recordings decoded ahead of the device, a thread
@@ -41,6 +43,7 @@ class Listener:
 
     def figures(self, cuts: Sequence[Cut], threads: int) -> list[dict[str, Any]]:
         """Return the figures of each row by column; none of a recording that cannot be decoded now."""
+        import_what_first_use_would()
         comparing = [one for one in self.annotators if isinstance(one, SpeechAnnotator)]
         found = []
         before = torch.get_num_threads()  # of this thread; each of the pool's has one

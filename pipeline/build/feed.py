@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from pipeline.build.planning_pool import PlanningPool
 from pipeline.dataset.manifest import MAX_SHARDS, ShardPlan
+from pipeline.runtime import import_what_first_use_would
 
 AHEAD = MAX_SHARDS  # shards that wait while nothing more is planned
 PAUSE = 0.05  # seconds; how long one who encodes waits for a shard before it looks at its batches again
@@ -39,6 +40,7 @@ class ShardFeed:
         self.numbers: list[int] = []  # of all shards so far
 
     def __enter__(self) -> ShardFeed:
+        import_what_first_use_would()
         self._thread.start()
         return self
 
