@@ -6,6 +6,7 @@ import fcntl
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from engine_helpers import build_corpus, content, make, settings_for
@@ -14,6 +15,7 @@ from pipeline.__main__ import main
 from pipeline.build.create import create, make_plan
 from pipeline.build.engines import engine
 from pipeline.build.ranks import beside_others, create_rank, rank_of
+from pipeline.dataset import folder
 from pipeline.dataset.reader import Dataset
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.storage.claims import Rank, claimed, claimed_rank
@@ -24,6 +26,18 @@ PARTS = 3
 @pytest.fixture
 def corpus(tmp_path, make_clip):
     return build_corpus(tmp_path, make_clip)
+
+
+def test_a_part_that_looks_while_another_begins_finds_its_dataset(tmp_path, corpus, monkeypatch):
+    settings, look = settings_for(corpus), folder.strangers_in
+
+    def look_late(root: Path) -> list[str]:
+        monkeypatch.setattr(folder, "strangers_in", look)
+        folder.open_or_init(root, settings)
+        return look(root)
+
+    monkeypatch.setattr(folder, "strangers_in", look_late)
+    assert folder.check_output(tmp_path / "out", settings) is not None
 
 
 def test_parts_at_once_make_the_bytes_of_one_process_and_the_last_one_closes(tmp_path, corpus):

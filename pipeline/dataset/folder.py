@@ -19,6 +19,7 @@ from pipeline.storage.files import remove, write_text
 from pipeline.storage.paths import is_remote, sizes, store_errors
 from pipeline.utterance import Reason
 
+CONFIG = "config.yaml"  # the settings; a folder that holds it is a dataset
 PLANNED = {  # reasons that planning finds again by itself, so that trying the clip again is of no use
     Reason.MISSING_AUDIO,
     Reason.OUTSIDE_CORPUS,
@@ -41,10 +42,11 @@ def check_output(output: Path, settings: Settings) -> Dataset | None:
     with store_errors(output):
         if root != output and (output.is_dir() or (output.exists() and not root.exists())):
             raise UsageError(f"{output} is there and was not made by `create`: give another name")
-        known = (root / "config.yaml").exists()
-    if known:
+        known = (root / CONFIG).exists()
+    strangers = [] if known else strangers_in(root)
+    if known or CONFIG in strangers:  # which another part of the run may have written just now
         return _opened(root, settings)
-    if strangers := strangers_in(root):
+    if strangers:
         raise UsageError(
             f"{root} is not empty and not a dataset ({strangers[0]} is in it): give another folder"
         )
@@ -60,7 +62,7 @@ def open_or_init(root: Path, settings: Settings) -> Dataset:
     if dataset is None:
         kept = settings.model_dump(exclude={"run"})  # where shards were made says nothing of the dataset
         content = {"fingerprint": settings.fingerprint(), "settings": kept}
-        write_text(root / "config.yaml", yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        write_text(root / CONFIG, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
         dataset = Dataset(root)
     dataset.held = True
     return dataset
