@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import ray
 import soundfile
+import torch
 
 from benchmarks.common import s3_store, save
 from pipeline.build.create import make, make_plan, open_planned
@@ -67,6 +68,19 @@ def settings_in(root: Path, shards: int) -> Settings:
     return Settings().with_values({**corpus, **few})
 
 
+class Sleeper(FakeCodec):
+    """Sleeps over a clip; a shard may come in several batches."""
+
+    def __init__(self, seconds_a_clip: float) -> None:
+        super().__init__()
+        self.seconds_a_clip = seconds_a_clip
+
+    def encode(self, waveforms: torch.Tensor, lengths: torch.Tensor) -> list[np.ndarray]:
+        """See `Codec.encode`."""
+        time.sleep(self.seconds_a_clip * len(waveforms))
+        return super().encode(waveforms, lengths)
+
+
 class Host:
     """Some of the engine's workers, in one process. A Ray actor."""
 
@@ -98,7 +112,7 @@ def simulate(root: Path, workers: int, rate: float, minutes: float) -> dict[str,
         settings=settings,
         columns=[name for name in SCHEMA.names if name not in {"speaker", "language"}],
         made_with=None,
-        load_codec=lambda codec_settings: FakeCodec(seconds_a_batch=sleep),
+        load_codec=lambda codec_settings: Sleeper(sleep / CLIPS_A_SHARD),
     )
     queue: Any = ray.remote(ShardQueue).options(num_cpus=0).remote()
     groups = [list(range(first, min(first + THREADS, workers))) for first in range(0, workers, THREADS)]
