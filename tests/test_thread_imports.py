@@ -32,5 +32,7 @@ def imported_in_threads(*words: str) -> list[str]:
 def test_threads_that_plan_measure_and_read_import_nothing(tmp_path, make_clip):
     corpus, out = build_corpus(tmp_path, make_clip), str(tmp_path / "out")
     create = ("create", corpus["corpus.audio"], corpus["corpus.text"], "-o", out, "--codec", "fake:")
+    sample = ("data/sample/audio", "data/sample/transcripts.txt")  # with files for each decoder
+    assert imported_in_threads("plan", *sample, "-o", str(tmp_path / "planned")) == []
     assert imported_in_threads(*create, "--num-workers", "0") == []
     assert imported_in_threads("annotate", out, "--with", "level,fingerprint,codes") == []

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pipeline.build.examine import Examiner
 from pipeline.build.planning_pool import Answer, PlanningPool
 from pipeline.build.planning_worker import THREADS, Examined, Task, examined
+from pipeline.runtime import import_what_first_use_would
 
 CHUNK = 64  # utterances a task
 ALONE = 64  # tasks with new utterances that this process examines before helpers are asked
@@ -30,6 +31,7 @@ def examine_all(
 
     `progress` is called with the number of utterances just examined. Raises PipelineError if a helper dies.
     """
+    import_what_first_use_would()
     iterator = iter(tasks)
     chunks = iter(lambda: list(itertools.islice(iterator, CHUNK)), [])
     under_way: deque[Answer] = deque()
