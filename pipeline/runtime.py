@@ -10,7 +10,8 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,19 @@ def import_what_first_use_would() -> None:
     import pyarrow
 
     pyarrow.array([0])  # pandas, where it is installed
+
+
+def end_with_parent(first: Callable[[], object] = lambda: None) -> None:
+    """Let this process, a child by multiprocessing, do something and end once its parent has gone."""
+    from multiprocessing import parent_process
+
+    def follow() -> None:
+        if (parent := parent_process()) is not None:
+            parent.join()
+            first()
+            os._exit(1)
+
+    threading.Thread(target=follow, name="end-with-parent", daemon=True).start()
 
 
 def cores() -> int:

@@ -13,6 +13,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
+NOISE_OF_RAY = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning",  # sockets and logs that Ray leaves to the end of the process
+    "ignore::DeprecationWarning:ray",
+    "ignore::FutureWarning:ray",
+)
 NODE = {"num_cpus": 1, "object_store_memory": 80 << 20}
 
 

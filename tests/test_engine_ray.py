@@ -15,7 +15,7 @@ from functools import partial
 
 import pytest
 from engine_helpers import CLIPS, annotated_killed_once, build_corpus, content, make, settings_for
-from ray_helpers import NODE, ROOT, cluster_of_two
+from ray_helpers import NODE, NOISE_OF_RAY, ROOT, cluster_of_two
 from segment_helpers import contents, record, segment_killed_once
 
 from pipeline.__main__ import main
@@ -28,11 +28,7 @@ from pipeline.errors import PipelineError, UsageError
 from pipeline.storage.claims import claimed
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning",  # sockets and logs that Ray leaves to the end of the process
-    "ignore::DeprecationWarning:ray",
-    "ignore::FutureWarning:ray",
-)
+pytestmark = NOISE_OF_RAY
 
 
 @pytest.fixture(scope="module")

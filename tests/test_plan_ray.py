@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from engine_helpers import content, make, settings_for
-from ray_helpers import ROOT, cluster_of_two
+from ray_helpers import NOISE_OF_RAY, ROOT, cluster_of_two
 from test_pipelined import KILLS, state, until
 from test_plan_files import clip_of, deadly, tars
 
@@ -28,11 +28,7 @@ from pipeline.corpus.corpus import Files
 from pipeline.corpus.entry import Item
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed")
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning",  # sockets and logs that Ray leaves to the end of the process
-    "ignore::DeprecationWarning:ray",
-    "ignore::FutureWarning:ray",
-)
+pytestmark = NOISE_OF_RAY
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
-from multiprocessing import parent_process
 from typing import Any, Protocol
 
 from pipeline.audio.decoders import silence_native_output
@@ -22,7 +18,7 @@ from pipeline.build.examine import Examiner
 from pipeline.build.planning_worker import PlanningWorker
 from pipeline.corpus import Corpus
 from pipeline.errors import PipelineError
-from pipeline.runtime import cores
+from pipeline.runtime import cores, end_with_parent
 
 
 class Answer(Protocol):
@@ -71,8 +67,7 @@ class PlanningPool:
     @contextlib.contextmanager
     def at_work(self, examine: Examiner, corpus: Corpus) -> Iterator[None]:
         """Let helpers be had for the block; they end with it."""
-        fresh = None if corpus.files is None else replace(corpus)  # as if nothing was read yet
-        self._arguments = examine, fresh
+        self._arguments = examine, None if corpus.files is None else corpus
         try:
             yield
         finally:
@@ -133,13 +128,7 @@ def _start(examine: Examiner, corpus: Corpus | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     silence_native_output()
     _worker = PlanningWorker(examine, corpus)
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if (parent := parent_process()) is not None:
-        parent.join()
-        os._exit(1)
+    end_with_parent()
 
 
 def _do(task: str, *arguments: Any) -> Any:

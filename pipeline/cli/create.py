@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline import config
 from pipeline.cli.options import Flags, add_flags, described, given_settings
 from pipeline.cli.output import add_json, printing_json, program_name
+from pipeline.cli.sharing import add_parts
 from pipeline.config import Settings
 
 if TYPE_CHECKING:
@@ -67,15 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--push-to-hub", metavar="REPO", help="publish the finished dataset as USER/NAME")
     add_json(parser)
-    parts.add_argument(
-        "--num-parts", type=int, metavar="N", help="share the shards out to N processes, each with its --part"
-    )
-    parts.add_argument(
-        "--part",
-        type=int,
-        metavar="K",
-        help="which part this process makes, from 0; Slurm's and torchrun's variables say so by themselves",
-    )
+    add_parts(parts)
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> dict[str, argparse._ArgumentGroup]:

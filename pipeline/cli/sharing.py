@@ -18,10 +18,15 @@ def add_sharing(parser: argparse.ArgumentParser) -> None:
     """Add where the work is done, and which part of it."""
     parser.add_argument("--engine", choices=["local", "ray"], default="local", help="where [local]")
     parser.add_argument("--ray-address", metavar="ADDRESS", help="the Ray cluster [one on this machine]")
-    parser.add_argument(
+    add_parts(parser)
+
+
+def add_parts(options: argparse._ActionsContainer) -> None:
+    """Add which part of the work is done: to a parser, or to a group of its options."""
+    options.add_argument(
         "--num-parts", type=int, metavar="N", help="share the work out to N processes, each with its --part"
     )
-    parser.add_argument(
+    options.add_argument(
         "--part",
         type=int,
         metavar="K",

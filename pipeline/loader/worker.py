@@ -10,11 +10,9 @@ import pickle
 import shutil
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize, get_temp_dir
 from typing import Any
@@ -29,6 +27,7 @@ from pipeline.audio.decoders import silence_native_output
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
 from pipeline.loader.batch import Batch, Request
+from pipeline.runtime import end_with_parent
 from pipeline.utterance import Clip, Reason, Rejection, Utterance
 
 # Measures a recording, float32 (samples,), by its rate in Hz and its id.
@@ -210,7 +209,7 @@ def init_worker() -> None:
     torch.set_num_threads(1)
     silence_native_output()
     Finalize(None, _silence, exitpriority=1000)  # before what multiprocessing itself cleans up
-    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    end_with_parent(_remove_temporary_folder)
 
 
 def _silence() -> None:
@@ -218,12 +217,9 @@ def _silence() -> None:
     sys.stderr = None
 
 
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        shutil.rmtree(get_temp_dir(), ignore_errors=True)  # the parent's: a killed one removes nothing
-        os._exit(1)
+def _remove_temporary_folder() -> None:
+    """Remove that of the parent, which removes nothing if it is killed."""
+    shutil.rmtree(get_temp_dir(), ignore_errors=True)
 
 
 def load_alone(load_clip: ClipLoader, request: Request, answer: Connection) -> None:
