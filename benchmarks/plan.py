@@ -3,7 +3,7 @@
 .venv/bin/python -m benchmarks.plan                              all: 200,000 files, 10 million entries
 .venv/bin/python -m benchmarks.plan files jsonl --rows 20000     some of them, small
 .venv/bin/python -m benchmarks.plan tar --processes 1            instead of one a core
-.venv/bin/python -m benchmarks.plan synthetic --rows 100000000   entries that no file holds
+.venv/bin/python -m benchmarks.plan synthetic --rows 100000000 --once   entries that no file holds
 .venv/bin/python -m benchmarks.plan restart --rows 10000         a finished dataset of so many shards
 .venv/bin/python -m benchmarks.plan store-restart                of so many in a store on this machine
 nice .venv/bin/python -m benchmarks.plan index --rows 5000000    the index of a listing that no disk holds
@@ -282,7 +282,7 @@ OTHERS: dict[str, Callable[[Path, int], dict[str, float]]] = {
 }
 
 
-def measure(form: str, rows: int, root: Path, processes: int | None) -> dict[str, Any]:
+def measure(form: str, rows: int, root: Path, processes: int | None, once: bool) -> dict[str, Any]:
     figures: dict[str, Any] = {"rows": rows}
     if form in OTHERS:
         figures |= OTHERS[form](root, rows)
@@ -292,7 +292,8 @@ def measure(form: str, rows: int, root: Path, processes: int | None) -> dict[str
         forget_peak()
         figures |= planned(corpus, root, rows, processes)
         figures["rows_a_second"] = round(rows / figures["seconds"])
-        figures["again_seconds"] = planned(corpus, root, rows, processes)["seconds"]
+        if not once:
+            figures["again_seconds"] = planned(corpus, root, rows, processes)["seconds"]
     return figures | peak_mib()
 
 
@@ -303,6 +304,7 @@ def main() -> None:
     parser.add_argument("forms", nargs="*", default=[*FORMS, *OTHERS], metavar="FORM")
     parser.add_argument("--rows", type=int, help="instead of each form's own numbers")
     parser.add_argument("--processes", type=int, help="that plan; by default one a core")
+    parser.add_argument("--once", action="store_true", help="do not plan again with nothing new")
     arguments = parser.parse_args()
     path = RESULTS / "plan.json"
     found = json.loads(path.read_text()) if path.exists() else {}
@@ -312,7 +314,8 @@ def main() -> None:
                 tempfile.TemporaryDirectory() as folder,
                 ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart,
             ):
-                figures = apart.submit(measure, form, rows, Path(folder), arguments.processes).result()
+                job = measure, form, rows, Path(folder), arguments.processes, arguments.once
+                figures = apart.submit(*job).result()
             print(form, json.dumps(figures), flush=True)
             found[f"{form} {rows}"] = figures
             save("plan", {name: each for name, each in found.items() if name != "environment"})

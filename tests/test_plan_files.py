@@ -224,7 +224,7 @@ def test_a_file_that_no_helper_can_read_ends_planning_in_the_same_words(tmp_path
 
 def test_a_helper_that_never_had_a_file_goes_on_where_another_was(tmp_path, files):
     corpus = files(1)
-    examine = Examiner(corpus.source, LIMITS, lambda *given: None, frozenset(), False)
+    examine = Examiner(LIMITS, lambda *given: None, frozenset(), False)
     name = corpus.files.names[0]
     first = PlanningWorker(examine, corpus, piece=2)
     pieces = [first.read(name, number, False) for number in range(6)]

@@ -17,15 +17,21 @@ from pipeline.utterance import Reason, Utterance
 
 class Counted(FolderSource):
     opened: ClassVar[Counter[str]] = Counter()
+    looked_at: ClassVar[Counter[str]] = Counter()
 
     def open(self, locator: str) -> BinaryIO:
         self.opened[locator] += 1
         return super().open(locator)
 
+    def stat(self, locator: str) -> tuple[int, int]:
+        self.looked_at[locator] += 1
+        return super().stat(locator)
+
 
 @pytest.fixture
 def prober(make_clip):
     Counted.opened.clear()
+    Counted.looked_at.clear()
     return Prober(Counted(make_clip("talk.wav", seconds=2.0).parent))
 
 
@@ -34,32 +40,31 @@ def segment(number: int, audio: str = "talk.wav") -> Utterance:
 
 
 def test_segments_share_one_look_at_their_recording_among_threads_too(prober):
+    prober(segment(0))
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda number: prober(segment(number), 1, 2), range(100)))
-    assert {each.duration for each in found} == {2.0}
-    assert prober.source.opened == {"talk.wav": 1}
+        found = list(pool.map(lambda number: prober(segment(number)), range(100)))
+    assert {each.header().duration for each in found} == {2.0}
+    assert {each.version for each in found} == {FolderSource(prober.source.root).stat("talk.wav")}
+    assert prober.source.opened == prober.source.looked_at == {"talk.wav": 1}
 
 
-def test_a_recording_that_changed_is_read_again_and_whole_files_are_not_remembered(prober):
-    prober(segment(0), 1, 2)
-    prober(segment(1), 1, 3)
-    assert prober.source.opened == {"talk.wav": 2}
+def test_whole_files_are_not_remembered(prober):
     for _ in range(2):
-        prober(Utterance("w", "talk.wav", "text"), 1, 3)
-    assert prober.source.opened == {"talk.wav": 4}
+        prober(Utterance("w", "talk.wav", "text")).header()
+    assert prober.source.opened == prober.source.looked_at == {"talk.wav": 2}
 
 
 def test_a_fault_of_the_recording_is_told_for_each_of_its_segments(prober):
     (prober.source.root / "empty.wav").touch()
     for number in range(2):
         with pytest.raises(AudioError) as raised:
-            prober(segment(number, "empty.wav"), 0, 0)
+            prober(segment(number, "empty.wav")).header()
         assert raised.value.reason is Reason.EMPTY_FILE
     assert prober.source.opened == {"empty.wav": 1}
 
 
-def test_what_is_remembered_is_bounded(prober, monkeypatch):
+def test_what_is_remembered_is_bounded(prober, make_clip, monkeypatch):
     monkeypatch.setattr(headers, "REMEMBERED", 2)
-    for time in range(5):
-        prober(segment(0), 1, time)
-    assert len(prober._known) == len(prober._busy) == 2
+    for number in range(5):
+        prober(segment(number, make_clip(f"{number}.wav", seconds=1.0).name))
+    assert len(prober._known) == 2

@@ -85,7 +85,11 @@ def test_a_state_that_changed_or_is_new_or_gone_since_the_index_was_written_is_r
     assert sum(name.startswith("train-") for name in bucket.reads) == 2
 
 
-@pytest.mark.parametrize("damage", [b"", b"no gzip", gzip.compress(b"[1]"), gzip.compress(b"{")[:-4]])
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"no gzip", gzip.compress(b"[1]"), gzip.compress(b"{")[:-4]],
+    ids=["empty", "no gzip", "a list", "cut off"],  # by themselves they would hold the time of collection
+)
 def test_a_damaged_index_costs_time_alone_and_is_written_again(bucket: Store, damage: bytes) -> None:
     whole = states_of(bucket)
     bucket.fs.pipe_file(f"/dataset/state/{INDEX}", damage)

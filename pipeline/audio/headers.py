@@ -1,9 +1,8 @@
-"""Reads the headers of a corpus's recordings, a long one's only once though many utterances lie in it."""
+"""Looks at a corpus's recordings, at a long one only once though many utterances lie in it."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from pipeline.audio.decode import AudioError, Probe, open_audio, probe
@@ -11,50 +10,61 @@ from pipeline.audio.source import AudioSource
 from pipeline.utterance import Utterance
 
 REMEMBERED = 64  # recordings; the segments of one follow each other
-Version = tuple[str, int, int]  # locator, size, time
+Version = tuple[int, int]  # size in bytes, modification time in ns
 
 
 @dataclass
-class Prober:
-    """Reads headers; threads that ask for one recording at once wait for the first of them."""
+class Recording:
+    """A recording in its version, as it was met; its header is read when it is asked for."""
 
     source: AudioSource
-    _known: OrderedDict[Version, Probe | AudioError] = field(default_factory=OrderedDict)
+    locator: str
+    version: Version
+    _header: Probe | AudioError | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _busy: dict[Version, threading.Lock] = field(default_factory=dict)
 
-    def __reduce__(self) -> tuple[type[Prober], tuple[AudioSource]]:
-        return Prober, (self.source,)  # another process remembers recordings of its own
-
-    def __call__(self, entry: Utterance, size: int, time: int) -> Probe:
-        """Return the header of an entry's recording of this size and time.
-
-        Raises AudioError.
-        """
-        if entry.start is None and entry.end is None:
-            return self._read(entry.audio)
-        found = self._recall((entry.audio, size, time))
+    def header(self) -> Probe:
+        """Return its header; threads that ask at once wait for the first of them. Raises AudioError."""
+        found = self._header or self._read()
         if isinstance(found, AudioError):
             raise AudioError(found.reason, found.detail)
         return found
 
-    def _recall(self, version: Version) -> Probe | AudioError:
+    def _read(self) -> Probe | AudioError:
         with self._lock:
-            busy = self._busy.setdefault(version, threading.Lock())
-        with busy:
-            with self._lock:
-                if version in self._known:
-                    return self._known[version]
-            try:
-                found: Probe | AudioError = self._read(version[0])
-            except AudioError as error:
-                found = error
-            with self._lock:
-                self._known[version] = found
-                while len(self._known) > REMEMBERED:
-                    self._busy.pop(self._known.popitem(last=False)[0], None)
-            return found
+            if self._header is None:
+                try:
+                    with open_audio(self.source, self.locator) as file:
+                        self._header = probe(file)
+                except AudioError as error:
+                    self._header = error
+            return self._header
 
-    def _read(self, locator: str) -> Probe:
-        with open_audio(self.source, locator) as file:
-            return probe(file)
+
+@dataclass
+class Prober:
+    """The recordings of a source; those with segments are remembered for a while."""
+
+    source: AudioSource
+    _known: dict[str, Recording] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __reduce__(self) -> tuple[type[Prober], tuple[AudioSource]]:
+        return Prober, (self.source,)  # another process remembers recordings of its own
+
+    def __call__(self, entry: Utterance) -> Recording:
+        """Return an entry's recording. Raises as `AudioSource.stat` does."""
+        is_whole = entry.start is None and entry.end is None
+        found = None if is_whole else self._known.get(entry.audio)
+        if found is None:
+            found = Recording(self.source, entry.audio, self.source.stat(entry.audio))
+            if not is_whole:
+                found = self._remembered(found)
+        return found
+
+    def _remembered(self, recording: Recording) -> Recording:
+        """Return the recording that is remembered for this one's locator: this one, if there is no other."""
+        with self._lock:
+            if len(self._known) >= REMEMBERED:
+                del self._known[next(iter(self._known))]
+            return self._known.setdefault(recording.locator, recording)

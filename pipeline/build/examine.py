@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pipeline.audio.decode import AudioError
-from pipeline.audio.headers import Prober
+from pipeline.audio.headers import Prober, Recording, Version
 from pipeline.audio.source import AudioSource
 from pipeline.config import LimitSettings
-from pipeline.corpus.entry import printable
+from pipeline.corpus.entry import is_printable, printable
 from pipeline.dataset.manifest import ManifestRow
 from pipeline.errors import of_the_machine
 from pipeline.utterance import Reason, Rejection, Utterance
@@ -24,7 +24,6 @@ Entry = Utterance | Rejection
 class Examiner:
     """Makes an entry's row: checks its text, then its file's header, unless the known row still holds."""
 
-    source: AudioSource
     limits: LimitSettings
     prober: Prober
     excluded: frozenset[str]
@@ -43,7 +42,7 @@ class Examiner:
 
     def _looked_up(self, entry: Utterance, old: ManifestRow | None) -> ManifestRow:
         try:
-            size, mtime_ns = version_of(self.source, entry.audio)
+            recording = self.prober(entry)
         except OSError as error:
             if of_the_machine(error):
                 raise
@@ -51,11 +50,12 @@ class Examiner:
             return ManifestRow(entry, reason=Reason.MISSING_AUDIO, detail=detail)
         except AudioError as error:
             return ManifestRow(entry, reason=error.reason, detail=error.detail)
+        size, mtime_ns = _in_columns(recording.version)
         # A row that was refused before its file was looked at has no size, and so is never the same.
         same = old is not None and (old.utterance, old.size, old.mtime_ns) == (entry, size, mtime_ns)
         if same and not (self.retry_rejected and old.reason):  # type: ignore[union-attr]
             return old  # type: ignore[return-value]
-        return self._probed(entry, size, mtime_ns)
+        return self._probed(ManifestRow(entry, size, mtime_ns), recording)
 
     def _refusal(self, entry: Utterance, first_of_id: bool) -> tuple[Reason, str] | None:
         length = len(entry.text.strip())
@@ -71,10 +71,10 @@ class Examiner:
             return Reason.TEXT_TOO_LONG, f"{length} characters, limits.max_chars is {self.limits.max_chars}"
         return None
 
-    def _probed(self, entry: Utterance, size: int, mtime_ns: int) -> ManifestRow:
-        row = ManifestRow(entry, size, mtime_ns)
+    def _probed(self, row: ManifestRow, recording: Recording) -> ManifestRow:
+        entry = row.utterance
         try:
-            found = self.prober(entry, size, mtime_ns)
+            found = recording.header()
         except AudioError as error:
             return replace(row, reason=error.reason, detail=error.detail)
         end = found.duration if entry.end is None else min(entry.end, found.duration)
@@ -92,8 +92,7 @@ class Examiner:
 def in_unicode(entry: Entry) -> Entry:
     """Return `entry`, or a rejection in its place if a name or text is no Unicode: no file can hold that."""
     stated = (entry.detail,) if isinstance(entry, Rejection) else (entry.text, entry.speaker, entry.language)
-    words = "".join(filter(None, (entry.id, entry.audio, *stated)))
-    if words.isascii() or printable(words) == words:
+    if is_printable("".join(filter(None, (entry.id, entry.audio, *stated)))):
         return entry
     id, audio = printable(entry.id), printable(entry.audio)
     if isinstance(entry, Rejection):
@@ -101,9 +100,13 @@ def in_unicode(entry: Entry) -> Entry:
     return Rejection(id, audio, Reason.MALFORMED_TRANSCRIPT, f"{id}: a name or its text is not valid Unicode")
 
 
-def version_of(source: AudioSource, locator: str) -> tuple[int, int]:
+def version_of(source: AudioSource, locator: str) -> Version:
     """Return size and time of a file as a manifest row has them. Raises as `AudioSource.stat` does."""
-    size, mtime_ns = source.stat(locator)
+    return _in_columns(source.stat(locator))
+
+
+def _in_columns(version: Version) -> Version:
+    size, mtime_ns = version
     return size, min(mtime_ns, LATEST)
 
 

@@ -153,8 +153,8 @@ class Planning:
     def _new_rows(
         self, known: KnownRows, changes: RowStore, progress: Callable[[int], object]
     ) -> Iterator[ManifestRow]:
-        source, excluded = self.corpus.source, frozenset(self.excluded)
-        examine = Examiner(source, self.limits, Prober(source), excluded, self.retry_rejected)
+        prober, excluded = Prober(self.corpus.source), frozenset(self.excluded)
+        examine = Examiner(self.limits, prober, excluded, self.retry_rejected)
         with self.pool.at_work(examine, self.corpus):
             read = read_entries(self.corpus, self.pool, lambda: known.all_matched)
             marked = SeenIds().mark(itertools.islice(read, self.max_samples), lambda found: found[0].id)

@@ -18,6 +18,7 @@ from pipeline.runtime import import_what_first_use_would
 
 CHUNK = 64  # utterances a task
 ALONE = 64  # tasks with new utterances that this process examines before helpers are asked
+SEGMENTS = 8  # of one recording on average: to send so many costs more than to look at them here
 AHEAD = 4  # tasks under way for each thread or helper: bounds memory
 
 
@@ -68,7 +69,8 @@ class _Asking:
             settled: Future[list[Examined]] = Future()
             settled.set_result(examined(self._examine, chunk))
             return settled
-        is_new = any(task.known is None and task.found is None for task in chunk)
+        new = {task.entry.audio for task in chunk if task.known is None and task.found is None}
+        is_new = len(new) * SEGMENTS > len(chunk)
         self._new += is_new
         helpers = self._pool.helpers() if is_new and self._new > ALONE else []
         if not helpers:

@@ -22,7 +22,7 @@ from typing import Any
 
 from pipeline.audio.source import AudioSource
 from pipeline.corpus.audio_index import AudioIndex, is_absolute
-from pipeline.corpus.entry import Entry, Item, Malformed, Textless, printable
+from pipeline.corpus.entry import Entry, Item, Malformed, Textless, is_printable, printable
 from pipeline.corpus.listing import nfc
 from pipeline.storage.on_disk import SortedTexts
 from pipeline.utterance import Reason, Rejection, Utterance
@@ -89,8 +89,8 @@ class Corpus:
         return self._textless if self.index is None else self.index.unnamed()
 
     def _utterance(self, entry: Entry) -> Utterance | Rejection:
-        said = (entry.id, entry.audio, entry.text, entry.speaker, entry.language)
-        if any(text is not None and printable(text) != text for text in said):
+        said = "".join(filter(None, (entry.id, entry.audio, entry.text, entry.speaker, entry.language)))
+        if not is_printable(said):
             return Malformed(entry.where, "holds half a surrogate pair, which is not a character").rejection()
         found = self._locators(entry)
         name = self._id(entry, found)

@@ -70,4 +70,9 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def is_printable(text: str) -> bool:
+    """Return whether `printable` leaves `text` as it is."""
+    return text.isascii() or printable(text) == text
+
+
 Item = Entry | Malformed | Textless  # what a format's reader yields

@@ -19,6 +19,7 @@ JOINED = "files JOIN folders ON folders.number = files.folder"
 FOUND = f"SELECT files.number, {LOCATOR}, path || stem FROM {JOINED} WHERE stem = ?"
 AT = f"{FOUND} AND folder = (SELECT number FROM folders WHERE path = ?)"
 BELOW = "SELECT 1 FROM folders WHERE path >= ? AND path < ? LIMIT 1"
+REMEMBERED = 1024  # look-ups: the segments of a recording ask for the same stem again and again
 
 
 class File(NamedTuple):
@@ -44,6 +45,7 @@ class FileTable:
         self._database.insert("INSERT INTO files VALUES (?, ?, ?, ?, ?)", rows)
         self._database.run("CREATE INDEX by_name ON files(stem, folder)")
         self._named = bytearray(self._count // 8 + 1)
+        self._remembered: dict[tuple[str, str | None], list[File]] = {}
 
     def _row(self, path: str) -> tuple[int, int, str, str, str | None] | None:
         escaped = os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -74,6 +76,14 @@ class FileTable:
 
     def of_stem(self, stem: str, folder: str | None = None) -> list[File]:
         """Return the files of a stem, in order; of one folder if that is given, both in composed Unicode."""
+        asked = stem, folder
+        if asked not in self._remembered:
+            if len(self._remembered) == REMEMBERED:
+                self._remembered.clear()
+            self._remembered[asked] = self._looked_up(stem, folder)
+        return self._remembered[asked]
+
+    def _looked_up(self, stem: str, folder: str | None) -> list[File]:
         wanted = (FOUND, (stem,)) if folder is None else (AT, (stem, folder and folder + "/"))
         try:
             found = [File(*row) for row in self._database.all(*wanted)]

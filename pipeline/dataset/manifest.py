@@ -15,6 +15,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ SCHEMA = pa.schema(
     ]
 )
 STATED = tuple(field.name for field in dataclasses.fields(Utterance))  # columns that a transcript fills
+VALUES = {name: attrgetter(f"utterance.{name}" if name in STATED else name) for name in SCHEMA.names}
 MAX_SHARDS = 250  # row groups a chunk: its footer, which each look at a shard reads, stays below 0.5 MB
 BATCH = 4096  # rows read at a time where all are read
 SHARDS = b"shards"  # metadata key: JSON list of {rows, digest}, one a row group
@@ -72,7 +74,13 @@ class ManifestRow:
 
     def value(self, column: str) -> Any:
         """Return the value of a column of `SCHEMA`."""
-        return getattr(self.utterance if column in STATED else self, column)
+        return VALUES[column](self)
+
+    def __reduce__(self) -> tuple[type[ManifestRow], tuple[Any, ...]]:
+        return ManifestRow, _FIELDS(self)  # as an utterance: quicker than the dataclass's own way
+
+
+_FIELDS = attrgetter(*(field.name for field in dataclasses.fields(ManifestRow)))
 
 
 @dataclass(frozen=True)
@@ -203,8 +211,7 @@ def write_chunk(path: Path, groups: Iterable[list[ManifestRow]]) -> bool:
     shards = []
     with replacing(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
         for rows in itertools.chain([first], groups):
-            columns = [[row.value(name) for row in rows] for name in SCHEMA.names]
-            arrays = [pa.array(values, field.type) for values, field in zip(columns, SCHEMA, strict=True)]
+            arrays = [pa.array(map(VALUES[field.name], rows), field.type) for field in SCHEMA]
             table = pa.Table.from_arrays(arrays, schema=SCHEMA)
             writer.write_table(table, row_group_size=len(rows))
             shards.append({"rows": len(rows), "digest": digest(table)})

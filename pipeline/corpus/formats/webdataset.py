@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from pipeline.audio.source import AudioSource, FileSlice
 from pipeline.config import CorpusSettings
@@ -48,7 +48,8 @@ class TarSource:
     def open(self, locator: str) -> BinaryIO:
         """See `AudioSource.open`."""
         tar, name, offset, size = parse(locator)
-        return cast(BinaryIO, FileSlice(self.tars.open(tar), name, offset, size))
+        member = FileSlice(self.tars.open(tar), name, offset, size)
+        return io.BufferedReader(member)  # headers are read in many small pieces
 
 
 def parse(locator: str) -> tuple[str, str, int, int]:
