@@ -4,53 +4,69 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
 import os
 import platform
 import resource
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.sharedctypes import Synchronized
 
 RESULTS = Path(__file__).parent / "results"
 
 
-@dataclass
 class Store:
-    """An S3 server on this machine: what was asked of it, and how long each answer is held back."""
+    """An S3 server on this machine: how long it holds back each answer, and what it was asked."""
 
-    latency: float = 0.0  # seconds
-    requests: Counter[str] = field(default_factory=Counter)  # by method
+    def __init__(self) -> None:
+        spawn = multiprocessing.get_context("spawn")
+        self.latency = spawn.Value("d", 0.0)  # seconds
+        self.requests = spawn.Value("q", 0)  # until now
 
 
 @contextmanager
 def s3_store() -> Iterator[Store]:
-    """Start moto's server in this process and point the environment to it."""
+    """Start moto's server in a process of its own and point the environment to it."""
+    held = Store()
+    spawn = multiprocessing.get_context("spawn")
+    here, there = spawn.Pipe()
+    with here:
+        server = spawn.Process(target=_serve, args=(there, held.latency, held.requests))
+        server.start()
+        there.close()
+        keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+        os.environ.update(keys | {"AWS_ENDPOINT_URL": here.recv(), "AWS_DEFAULT_REGION": "us-east-1"})
+        yield held
+    server.join()
+
+
+def _serve(until_closed: Connection, latency: Synchronized[float], requests: Synchronized[int]) -> None:
+    """Serve until the other end of the connection is closed; the address is said there."""
     from moto.server import DomainDispatcherApplication, ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    found, answer = Store(), DomainDispatcherApplication.__call__
+    answer = DomainDispatcherApplication.__call__
 
     def answered(application: Any, environ: dict[str, Any], respond: Any) -> Any:
-        found.requests[environ["REQUEST_METHOD"]] += 1
-        time.sleep(found.latency)
+        with requests.get_lock():
+            requests.value += 1
+        time.sleep(latency.value)
         return answer(application, environ, respond)
 
     DomainDispatcherApplication.__call__ = answered
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
-    host, port = server.get_host_and_port()
-    keys = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    os.environ.update(keys | {"AWS_ENDPOINT_URL": f"http://{host}:{port}", "AWS_DEFAULT_REGION": "us-east-1"})
-    try:
-        yield found
-    finally:
-        DomainDispatcherApplication.__call__ = answer
-        server.stop()
+    until_closed.send("http://{}:{}".format(*server.get_host_and_port()))
+    with suppress(EOFError):
+        until_closed.recv()
+    server.stop()
 
 
 def environment() -> dict[str, Any]:

@@ -11,15 +11,22 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline.errors import UsageError
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     import torch
+
+T = TypeVar("T")
+Made = TypeVar("Made")
 
 _PACKAGE = Path(__file__).resolve().parent
 _SHARED = _PACKAGE / "shared"  # what a wheel brings along of configs/ and data/sample/ (pyproject.toml)
@@ -42,6 +49,21 @@ def import_what_first_use_would() -> None:
     import pyarrow
 
     pyarrow.array([0])  # pandas, where it is installed
+
+
+def ahead(
+    pool: ThreadPoolExecutor, work: Callable[[T], Made], items: Iterable[T], count: int
+) -> Iterator[Made]:
+    """Yield what comes of each item, in order, while `count` of them are under way or wait to be taken."""
+    waiting = iter(items)
+    under_way = deque(pool.submit(work, item) for item in islice(waiting, count))
+    try:
+        while under_way:
+            yield under_way.popleft().result()
+            under_way.extend(pool.submit(work, item) for item in islice(waiting, 1))
+    finally:
+        for one in under_way:
+            one.cancel()
 
 
 def end_with_parent(first: Callable[[], object] = lambda: None) -> None:

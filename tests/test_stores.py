@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from pipeline.build import planning_pool, reading
 from pipeline.build.create import create
 from pipeline.build.ranks import create_rank
 from pipeline.config import CorpusSettings
-from pipeline.corpus import open_corpus
+from pipeline.corpus import lines, open_corpus
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.summary import all_faults
 from pipeline.errors import MissingPackage, PipelineError, UsageError
@@ -138,6 +139,26 @@ def test_a_corpus_in_a_store_gives_the_rows_of_the_same_on_disk(tmp_path, bucket
     reasons = [[(r["id"], r["reason"]) for r in each.rejections()] for each in (there, here)]
     assert reasons[0] == reasons[1]
     assert len(reasons[0]) == 2
+
+
+def test_texts_beside_their_audio_are_read_many_at_a_time_and_in_order(
+    tmp_path, bucket, make_clip, monkeypatch
+):
+    for number in range(12):
+        clip = make_clip(f"{number:02d}.wav")
+        clip.with_suffix(".txt").write_text(f"text {number}")
+    upload(clip.parent, bucket / "corpus")
+    corpus = open_corpus(CorpusSettings(audio=str(bucket / "corpus")))
+    read, together = lines.read_content, threading.Barrier(6)
+
+    def waits_for_others(path):
+        together.wait(timeout=60)
+        return read(path)
+
+    monkeypatch.setattr(lines, "read_content", waits_for_others)
+    assert [(each.id, each.text) for each in corpus.utterances()] == [
+        (f"{n:02d}", f"text {n}") for n in range(12)
+    ]
 
 
 @pytest.mark.parametrize(("form", "processes"), [(tars, 2), (parquets, 1)])

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,11 +15,10 @@ from pipeline.annotate.blaming import measure_row
 from pipeline.annotate.protocol import Annotator, ClipAnnotator, SpeechAnnotator
 from pipeline.audio.decode import AudioError, decode, open_audio
 from pipeline.audio.source import AudioSource
-from pipeline.runtime import import_what_first_use_would
+from pipeline.runtime import ahead, import_what_first_use_would
 
 LONGEST = 3600.0  # seconds of a recording that are decoded
 AHEAD = 2  # recordings decoded ahead of the device, a thread
-Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Listener:
         before = torch.get_num_threads()  # of this thread; each of the pool's has one
         try:
             with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-                heard = _ahead(pool, self._hear, cuts, threads)
+                heard = ahead(pool, self._hear, cuts, threads * (1 + AHEAD))
                 for cut, (figures, recording) in zip(cuts, heard, strict=True):
                     if recording is not None:
                         for one in comparing:
@@ -76,20 +73,3 @@ def hear(annotators: Iterable[Annotator], waveform: np.ndarray, rate: int, row: 
     hearing = (one for one in annotators if isinstance(one, ClipAnnotator))
     found = [measure_row(one, row, one.hear, waveform, rate) for one in hearing]
     return {name: value for figures in found for name, value in figures.items()}
-
-
-def _ahead(
-    pool: ThreadPoolExecutor, work: Callable[[Cut], Made], cuts: Sequence[Cut], threads: int
-) -> Iterator[Made]:
-    """Yield what comes of each cut, in order; only some recordings are in memory at a time."""
-    waiting = iter(cuts)
-    under_way: deque[Future[Made]] = deque(
-        pool.submit(work, cut) for cut in islice(waiting, threads * (1 + AHEAD))
-    )
-    try:
-        while under_way:
-            yield under_way.popleft().result()
-            under_way.extend(pool.submit(work, cut) for cut in islice(waiting, 1))
-    finally:
-        for one in under_way:
-            one.cancel()

@@ -10,23 +10,28 @@ import codecs
 import gzip
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus import encodings
 from pipeline.corpus.entry import Malformed
 from pipeline.errors import UsageError, naming
+from pipeline.runtime import ahead
 from pipeline.storage.paths import is_remote
 
 HEAD = 100  # lines that recognition looks at
 SAMPLE = 1 << 16  # bytes that the encoding is recognised by
 MAX_LINE = 1 << 22  # characters; a longer line is no entry
 TOO_LONG = f"is longer than {MAX_LINE:,} characters"
+READERS = 16  # files of a store that are read at a time
 MAX_TEXT = 1 << 26  # bytes; a larger file is no transcript of one recording
+
+T = TypeVar("T")
 
 
 def read_lines(path: Path, settings: CorpusSettings) -> Iterator[tuple[str, str | Malformed]]:
@@ -155,15 +160,44 @@ def head(path: Path, settings: CorpusSettings) -> list[str]:
 
 def read_text(path: Path, where: str, settings: CorpusSettings) -> str | Malformed:
     """Return all of a small transcript file, or why its text cannot be had. Raises UsageError."""
+    return decoded(read_content(path), where, settings)
+
+
+def read_content(path: Path) -> bytes | str:
+    """Return the bytes of a small transcript file, or why they cannot be had. Raises UsageError."""
     try:
         with _as_usage(path), path.open("rb") as file:
-            content = file.read(MAX_TEXT + 1)
-        if len(content) > MAX_TEXT:
-            return Malformed(where, f"is larger than {MAX_TEXT >> 20} MiB")
-        return encodings.decode(content, settings)
+            content = file.read(SAMPLE)
+            if len(content) == SAMPLE:
+                content += file.read(MAX_TEXT)
     except UsageError as error:
         if isinstance(error.__cause__, PermissionError):
-            return Malformed(where, "may not be read")
+            return "may not be read"
         raise
+    return content if len(content) <= MAX_TEXT else f"is larger than {MAX_TEXT >> 20} MiB"
+
+
+def read_many(root: Path, items: Iterable[T], path_of: Callable[[T], str]) -> Iterator[tuple[T, bytes | str]]:
+    """Yield each item with what `read_content` returns of its file below `root`.
+
+    Many files of a store are read at a time, since each takes as long as the store takes to answer.
+    """
+
+    def read(item: T) -> tuple[T, bytes | str]:
+        return item, read_content(root / path_of(item))
+
+    if not is_remote(root):
+        yield from map(read, items)
+        return
+    with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
+        yield from ahead(pool, read, items, 2 * READERS)
+
+
+def decoded(content: bytes | str, where: str, settings: CorpusSettings) -> str | Malformed:
+    """Return the text of what `read_content` returned, or why it cannot be had."""
+    if isinstance(content, str):
+        return Malformed(where, content)
+    try:
+        return encodings.decode(content, settings)
     except ValueError as error:
         return Malformed(where, str(error))

@@ -27,23 +27,28 @@ from pipeline.storage.on_disk import SortedTexts
 
 ENDINGS = (".normalized.txt", ".txt", ".lab", ".original.txt", ".json")  # the first that is there counts
 LABEL_COLUMNS = 2  # an HTK label line begins with two times, in units of 100 ns
+Text = tuple[str, str]  # the path of its audio without ending, and its own
 
 
 def entries(root: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield entries by folder and name. Text files in a folder without matching audio are none."""
-    index = given.index
-    scope = scope_of(root, index)
-    for _, texts in groupby(_texts(root), key=lambda pair: pair[0].rpartition("/")[0]):
-        first = []  # up to one that has audio
+    scope = scope_of(root, given.index)
+    texts = _beside_audio(root, given.index, scope)
+    for (name, path), content in lines.read_many(root, texts, lambda text: text[1]):
+        entry = entry_of(content, path, name, given.settings)
+        yield replace(entry, scope=scope) if isinstance(entry, Entry) else entry
+
+
+def _beside_audio(root: Path, index: AudioIndex, scope: Scope) -> Iterator[Text]:
+    for _, group in groupby(_texts(root), key=lambda text: text[0].rpartition("/")[0]):
+        texts, first = iter(group), []  # up to one that has audio
         for text in texts:
             first.append(text)
             if index.find(text[0], scope=scope):
                 break
         else:
             continue
-        for name, path in chain(first, texts):
-            entry = read(root / path, path, name, given.settings)
-            yield replace(entry, scope=scope) if isinstance(entry, Entry) else entry
+        yield from chain(first, texts)
 
 
 def scope_of(root: Path, index: AudioIndex) -> Scope:
@@ -51,17 +56,21 @@ def scope_of(root: Path, index: AudioIndex) -> Scope:
     return Scope.EXACT if root.absolute() == index.root else Scope.ANYWHERE
 
 
-def read(path: Path, where: str, name: str, settings: CorpusSettings) -> Entry | Malformed:
-    """Read one text file as the entry of the audio `name`; its lines are joined by spaces."""
-    text = lines.read_text(path, f"{where}:1", settings)
+def entry_of(content: bytes | str, path: str, name: str, settings: CorpusSettings) -> Entry | Malformed:
+    """Return what `lines.read_content` has of a text file as the entry of the audio `name`.
+
+    Its lines are joined by spaces.
+    """
+    where = f"{path}:1"
+    text = lines.decoded(content, where, settings)
     if isinstance(text, Malformed):
         return text
-    if path.suffix.lower() == ".json":
-        return _of_json(text, f"{where}:1", name, settings)
+    if path.lower().endswith(".json"):
+        return _of_json(text, where, name, settings)
     parts = [line.strip() for line in text.splitlines() if line.strip()]
-    if parts and (_is_label(parts[0]) if path.suffix.lower() == ".lab" else is_audacity(parts[0])):
-        return Malformed(f"{where}:1", "is a list of labels with times, not a text")
-    return Entry(f"{where}:1", name, " ".join(parts), name, speaker_of(name))
+    if parts and (_is_label(parts[0]) if path.lower().endswith(".lab") else is_audacity(parts[0])):
+        return Malformed(where, "is a list of labels with times, not a text")
+    return Entry(where, name, " ".join(parts), name, speaker_of(name))
 
 
 def _of_json(text: str, where: str, name: str, settings: CorpusSettings) -> Entry | Malformed:
@@ -72,7 +81,7 @@ def _of_json(text: str, where: str, name: str, settings: CorpusSettings) -> Entr
     return fields.entry({**row, "audio": name, "id": name}, where)  # the file's place says what it is for
 
 
-def _texts(root: Path) -> Iterator[tuple[str, str]]:
+def _texts(root: Path) -> Iterator[Text]:
     """Return audio paths without ending and the text that counts for each; sorted by folder, then name."""
     ranked = SortedTexts()
     for path in walk(root, ENDINGS):

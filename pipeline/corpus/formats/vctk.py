@@ -23,9 +23,10 @@ MICROPHONES = ("_mic1", "_mic2", "")
 
 def entries(root: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield an entry for each text, by speaker and number."""
-    for path in scan(root / "txt", (".txt",)):
+    texts = root / "txt"
+    for path, content in lines.read_many(texts, scan(texts, (".txt",)), lambda path: path):
         name, where = path.rpartition(".")[0], f"txt/{path}:1"
-        text = lines.read_text(root / "txt" / path, where, given.settings)
+        text = lines.decoded(content, where, given.settings)
         if isinstance(text, Malformed):
             yield text
             continue
