@@ -26,6 +26,7 @@ NAMES = {
     "duration": ("duration",),
 }
 LONGEST = 1e7  # seconds, 115 days: no recording is longer
+REMEMBERED = 1024  # sets of keys; rows of one file have few
 HERE = "audio in this file"  # the name under which a row has the locator of audio that lies beside it
 
 
@@ -107,6 +108,23 @@ class Fields:
         if end is not None and end <= (start or 0.0):
             raise ValueError(f"ends at {end:g} s, before it starts at {start or 0:g} s")
         return (start or 0.0, end) if end is not None else (start, end)
+
+
+class FieldsOfRows:
+    """The fields of rows, chosen once for all that have the same keys."""
+
+    def __init__(self, settings: CorpusSettings) -> None:
+        self._settings = settings
+        self._chosen: dict[tuple[str, ...], Fields] = {}
+
+    def __call__(self, row: Mapping[str, object]) -> Fields:
+        """Return the fields of a row."""
+        keys = tuple(row)
+        if keys not in self._chosen:
+            if len(self._chosen) == REMEMBERED:
+                self._chosen.clear()
+            self._chosen[keys] = Fields.choose(keys, self._settings)
+        return self._chosen[keys]
 
 
 def plain(value: object) -> str | None:

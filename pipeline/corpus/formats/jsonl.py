@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.corpus import lines
 from pipeline.corpus.entry import Entry, Malformed
-from pipeline.corpus.fields import Fields
+from pipeline.corpus.fields import FieldsOfRows
 from pipeline.corpus.format import CorpusProbe, FileFormat
 
 
@@ -18,16 +18,10 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     A path counts from the file's folder or the root.
     """
     near = given.index.near(path.parent)
-    chosen: dict[tuple[str, ...], Fields] = {}
+    fields_of = FieldsOfRows(given.settings)
     for where, line in lines.read_lines(path, given.settings):
         row = line if isinstance(line, Malformed) else parse(line, where)
-        if isinstance(row, Malformed):
-            yield row
-            continue
-        keys = tuple(row)
-        if keys not in chosen:
-            chosen[keys] = Fields.choose(keys, given.settings)
-        yield chosen[keys].entry(row, where, near)
+        yield row if isinstance(row, Malformed) else fields_of(row).entry(row, where, near)
 
 
 def parse(text: str, where: str) -> dict[str, object] | Malformed:

@@ -23,7 +23,7 @@ from pipeline.corpus import encodings
 from pipeline.corpus.audio_index import AUDIO_ENDINGS
 from pipeline.corpus.corpus import Corpus, Files
 from pipeline.corpus.entry import Entry, Item, Malformed, Textless
-from pipeline.corpus.fields import HERE, Fields
+from pipeline.corpus.fields import HERE, Fields, FieldsOfRows
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
 from pipeline.errors import UsageError
@@ -84,9 +84,10 @@ class Member:
 def entries(path: str, *, tars: AudioSource, settings: CorpusSettings) -> Iterator[Item]:
     """Yield the entries of a tar, in the order of its members."""
     faults: list[Malformed] = []
+    fields_of = FieldsOfRows(settings)
     with tars.open(path) as file:
         for key, group in groupby(_members(file, path, faults), key=lambda member: member.key):
-            yield from _sample(path, key, list(group), settings)
+            yield from _sample(path, key, list(group), settings, fields_of)
     yield from faults
 
 
@@ -114,7 +115,9 @@ def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Mem
         faults.append(Malformed(f"{path}:{file.tell()}", f"is where the tar cannot be read on: {error}"))
 
 
-def _sample(path: str, key: str, members: list[Member], settings: CorpusSettings) -> Iterator[Item]:
+def _sample(
+    path: str, key: str, members: list[Member], settings: CorpusSettings, fields_of: FieldsOfRows
+) -> Iterator[Item]:
     """Yield what the members of one key are: an entry, audio without text, or nothing."""
     by_ending = {member.ending: member for member in members}
     endings = AUDIO_ENDINGS if settings.ext is None else ("." + settings.ext.lower().lstrip("."),)
@@ -135,13 +138,12 @@ def _sample(path: str, key: str, members: list[Member], settings: CorpusSettings
         yield Entry(where, locator, " ".join(content.split()), name)
         return
     row = jsonl.parse(content, where)
-    yield row if isinstance(row, Malformed) else _of_json(row, where, locator, name, settings)
+    yield row if isinstance(row, Malformed) else _of_json(row, where, locator, name, fields_of(row).whole)
 
 
 def _of_json(
-    row: dict[str, object], where: str, locator: str, name: str, settings: CorpusSettings
+    row: dict[str, object], where: str, locator: str, name: str, fields: Fields
 ) -> Entry | Malformed:
-    fields = Fields.choose(row, settings).whole
     found = fields.entry({**row, HERE: locator or where}, where)
     if isinstance(found, Malformed):
         return found
