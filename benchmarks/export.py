@@ -22,9 +22,10 @@ import numpy as np
 from benchmarks.common import save
 from benchmarks.validate import make
 from pipeline.dataset.reader import Dataset
-from pipeline.export.formats import FORMATS, write
+from pipeline.export.formats import FORMATS, as_tokens, write
 from pipeline.export.splits import Split
 from pipeline.llasa.tiny import build_tokenizer
+from pipeline.llasa_format import DATE
 from pipeline.llasa_format.prompt import PromptFormat, read_prompt_format
 
 WIDTH = 2048  # tokens a row
@@ -98,7 +99,8 @@ def measure(root: Path, count: int) -> dict[str, dict[str, float]]:
     texts = [table["text"].to_pylist() for table in dataset.tables(["text"])]
     note("tokenising alone", processor_seconds(lambda: [prompts.encode(lot) for lot in texts]))
     for name in FORMATS:
-        make_files = partial(write, dataset, name, prompts, Split({}), root / name, WIDTH, {})
+        export = as_tokens(name, prompts, WIDTH, DATE)
+        make_files = partial(write, dataset, export, Split({}), root / name)
         seconds = processor_seconds(make_files)
         note(name, seconds, sum(path.stat().st_size for path in (root / name).iterdir()))
     return figures

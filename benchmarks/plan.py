@@ -34,7 +34,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
-from benchmarks.common import RESULTS, forget_peak, peak_mib, s3_store, save, seconds
+from benchmarks import common
+from benchmarks.common import forget_peak, peak_mib, s3_store, save, seconds
 from pipeline.audio.source import FolderSource
 from pipeline.build.dataset import create_dataset
 from pipeline.build.plan import Planning
@@ -269,9 +270,10 @@ def store_restart(root: Path, shards: int) -> dict[str, float]:
         for name, state in (("again", None), ("one_shard", "state/train-00000.json")):
             if state is not None:
                 fs.rm_file(f"{bucket}/out/{state}")
-            held.requests.value = 0
+            held.requests.value = held.answering.value = 0
             figures[f"{name}_seconds"] = round(seconds(again), 2)
             figures[f"{name}_requests"] = held.requests.value
+            figures[f"{name}_seconds_of_the_server"] = round(held.answering.value, 2)
         return figures
 
 
@@ -306,7 +308,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, help="that plan; by default one a core")
     parser.add_argument("--once", action="store_true", help="do not plan again with nothing new")
     arguments = parser.parse_args()
-    path = RESULTS / "plan.json"
+    path = common.RESULTS / "plan.json"
     found = json.loads(path.read_text()) if path.exists() else {}
     for form in arguments.forms:
         for rows in [arguments.rows] if arguments.rows else ROWS.get(form, (MANY,)):

@@ -10,9 +10,7 @@ format, and reads it on one core. Prints a table and writes benchmarks/results/v
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import resource
 import tempfile
 import time
@@ -24,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 
+from benchmarks.common import save
 from pipeline.config import Settings, ValidationSettings
 from pipeline.dataset import rows
 from pipeline.dataset.manifest import SCHEMA, Manifest, ManifestRow, write_chunk
@@ -37,7 +36,6 @@ SHARD = 5_000
 TARGET = 1_000_000  # rows a minute and core
 WORDS = ("the", "of", "and", "receiver", "telephone", "he", "have", "it", "that", "for", "please", "number")
 CODEC = {"name": "random", "sample_rate": 16_000, "hop_length": 320, "codebook_size": 65_536}
-RESULTS = Path(__file__).parent / "results" / "validate.json"
 
 
 def make(root: Path, form: str, number: int) -> Dataset:
@@ -114,17 +112,7 @@ def main() -> None:
             figures = results[form]
             busy, clock = figures["rows_a_minute_of_cpu"], figures["rows_a_minute"]
             print(f"{form:8} {busy:>12,} rows a minute of processor time, {clock:>12,} by the clock")
-    about = {"cpu": processor(), "python": platform.python_version(), "target_rows_a_minute": TARGET}
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"about": about, **results}, indent=1) + "\n")
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.processor()
+    save("validate", {"target_rows_a_minute": TARGET, **results})
 
 
 if __name__ == "__main__":
