@@ -223,8 +223,11 @@ def main() -> int:
     memory = Path("/dev/shm")
 
     def work(number: int) -> None:
-        share = number, arguments.jobs
+        share, run = (number, arguments.jobs), ""
         for outcome in sweep(Path(folder) / str(number), chosen, every=arguments.every, share=share):
+            if outcome.case.scenario.name != run:
+                run, minutes = outcome.case.scenario.name, (time.monotonic() - started) / 60
+                print(f"{minutes:.0f} min, {len(outcomes):,} faults played: {run}", flush=True)
             outcomes.append(outcome)
             if outcome.problems:
                 print(outcome, flush=True)
