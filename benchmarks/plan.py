@@ -26,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ RECORDING = 3600.0  # seconds, of which JSONL and synthetic entries are segments
 SEGMENT = 9.0
 LIMITS = LimitSettings(min_seconds=0.0)
 LATENCY = 0.010  # seconds that the store on this machine takes to answer
+Opening = Callable[[], Corpus]
 EVERY = 30.0  # seconds between lines that say what is under way
 
 
@@ -62,7 +64,7 @@ def wav(seconds: float) -> bytes:
     return file.getvalue()
 
 
-def files(root: Path, rows: int) -> Corpus:
+def files(root: Path, rows: int) -> Opening:
     """Files of their own, not links to one, so that the disk's caches are not flattered."""
     content = wav(0.1)
     with (root / "text.txt").open("w") as text:
@@ -72,7 +74,7 @@ def files(root: Path, rows: int) -> Corpus:
                 folder.mkdir(parents=True)
             (folder / f"utterance{number:07d}.wav").write_bytes(content)
             text.write(f"utterance{number:07d}:the text of utterance {number}\n")
-    return open_corpus(CorpusSettings(audio=str(root / "audio"), text=str(root / "text.txt")))
+    return partial(open_corpus, CorpusSettings(audio=str(root / "audio"), text=str(root / "text.txt")))
 
 
 def segment(number: int) -> tuple[str, float]:
@@ -89,7 +91,7 @@ def recordings(root: Path) -> None:
         os.link(first, first.with_name(f"{number:02d}.wav"))
 
 
-def jsonl(root: Path, rows: int) -> Corpus:
+def jsonl(root: Path, rows: int) -> Opening:
     """Entries with offset and duration, as NeMo has them, of 100 recordings."""
     recordings(root)
     with (root / "text.jsonl").open("w") as text:
@@ -97,10 +99,10 @@ def jsonl(root: Path, rows: int) -> Corpus:
             audio, start = segment(number)
             row = {"id": f"u{number:010d}", "audio_filepath": audio, "offset": start, "duration": SEGMENT}
             text.write(json.dumps(row | {"text": f"the text of utterance {number}"}) + "\n")
-    return open_corpus(CorpusSettings(audio=str(root / "audio"), text=str(root / "text.jsonl")))
+    return partial(open_corpus, CorpusSettings(audio=str(root / "audio"), text=str(root / "text.jsonl")))
 
 
-def kaldi(root: Path, rows: int) -> Corpus:
+def kaldi(root: Path, rows: int) -> Opening:
     """The same as Kaldi's tables: an utterance is a line of `text`, `segments` and `utt2spk`."""
     recordings(root)
     names = sorted(path.name for path in (root / "audio").iterdir())
@@ -114,19 +116,21 @@ def kaldi(root: Path, rows: int) -> Corpus:
             text.write(f"u{number:010d} the text of utterance {number}\n")
             segments.write(f"u{number:010d} {audio} {start} {start + SEGMENT}\n")
             speakers.write(f"u{number:010d} s{number // 1000}\n")
-    return open_corpus(CorpusSettings(audio=str(root / "audio"), text=str(root), transcripts="kaldi"))
+    return partial(
+        open_corpus, CorpusSettings(audio=str(root / "audio"), text=str(root), transcripts="kaldi")
+    )
 
 
-def linked(root: Path, rows: int, ending: str, write: Callable[[Path], None]) -> Corpus:
+def linked(root: Path, rows: int, ending: str, write: Callable[[Path], None]) -> Opening:
     (root / "audio").mkdir()
     first = root / f"audio/00000.{ending}"
     write(first)
     for number in range(1, -(-rows // AN_ARCHIVE)):
         os.link(first, first.with_name(f"{number:05d}.{ending}"))
-    return open_corpus(CorpusSettings(audio=str(root / "audio")))
+    return partial(open_corpus, CorpusSettings(audio=str(root / "audio")))
 
 
-def parquet(root: Path, rows: int) -> Corpus:
+def parquet(root: Path, rows: int) -> Opening:
     """Parquet with audio inside, in row groups of 100."""
     count = min(rows, AN_ARCHIVE)
 
@@ -138,7 +142,7 @@ def parquet(root: Path, rows: int) -> Corpus:
     return linked(root, rows, "parquet", write)
 
 
-def tar(root: Path, rows: int) -> Corpus:
+def tar(root: Path, rows: int) -> Opening:
     """WebDataset: a WAV and a JSON for each clip."""
 
     def write(path: Path) -> None:
@@ -153,7 +157,7 @@ def tar(root: Path, rows: int) -> Corpus:
     return linked(root, rows, "tar", write)
 
 
-def synthetic(root: Path, rows: int) -> Corpus:
+def synthetic(root: Path, rows: int) -> Opening:
     """Entries made up on the way."""
     recordings(root)
 
@@ -163,10 +167,10 @@ def synthetic(root: Path, rows: int) -> Corpus:
             text = f"the text of utterance {number}"
             yield Entry("", audio, text, f"u{number:010d}", start=start, end=start + SEGMENT)
 
-    return Corpus("synthetic", FolderSource(root / "audio"), read)
+    return lambda: Corpus("synthetic", FolderSource(root / "audio"), read)
 
 
-FORMS: dict[str, Callable[[Path, int], Corpus]] = {
+FORMS: dict[str, Callable[[Path, int], Opening]] = {
     form.__name__: form for form in (files, jsonl, kaldi, parquet, tar, synthetic)
 }
 MANY = 10_000_000
@@ -193,12 +197,13 @@ class Said:
             print(f"{self._what}: {self._done:,} of {self._rows:,}, {now - self._started:.0f} s", flush=True)
 
 
-def planned(corpus: Corpus, root: Path, rows: int, processes: int | None) -> dict[str, float]:
-    """Seconds until the first shard may be made, and until all may."""
+def planned(opening: Opening, root: Path, rows: int, processes: int | None) -> dict[str, float]:
+    """Seconds, from before the corpus is opened, until the first shard may be made, and until all may."""
+    started, first = time.perf_counter(), 0.0
+    corpus = opening()
     planning = Planning(
         corpus, root / "manifest", limits=LIMITS, shard_size=1000, pool=PlanningPool(processes)
     )
-    started, first = time.perf_counter(), 0.0
     for _ in planning.chunks(Said(corpus.kind, rows)):
         first = first or time.perf_counter() - started
     seconds = time.perf_counter() - started
@@ -290,12 +295,12 @@ def measure(form: str, rows: int, root: Path, processes: int | None, once: bool)
         figures |= OTHERS[form](root, rows)
     else:
         print(f"{form}: making {rows:,} entries", flush=True)
-        corpus = FORMS[form](root, rows)
+        opening = FORMS[form](root, rows)
         forget_peak()
-        figures |= planned(corpus, root, rows, processes)
+        figures |= planned(opening, root, rows, processes)
         figures["rows_a_second"] = round(rows / figures["seconds"])
         if not once:
-            figures["again_seconds"] = planned(corpus, root, rows, processes)["seconds"]
+            figures["again_seconds"] = planned(opening, root, rows, processes)["seconds"]
     return figures | peak_mib()
 
 

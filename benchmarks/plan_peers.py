@@ -25,7 +25,6 @@ from typing import Any
 
 from benchmarks import plan
 from benchmarks.common import save
-from pipeline.corpus import Corpus
 
 SHARD = 1000
 CORES = len(os.sched_getaffinity(0))
@@ -49,7 +48,7 @@ class Peer:
     Loading what it imports is not counted.
     """
 
-    form: Callable[[Path, int], Corpus]
+    form: Callable[[Path, int], plan.Opening]
     imports: str
     work: str
     interpreter: str = "own"  # the option that names it
@@ -59,7 +58,8 @@ class Peer:
 OURS = (
     "from pathlib import Path; from benchmarks import plan; from pipeline.config import CorpusSettings; "
     "from pipeline.corpus import open_corpus",
-    "plan.planned(open_corpus(CorpusSettings(audio={audio!r}, text={text!r})), Path({out!r}), {rows}, None)",
+    "corpus = CorpusSettings(audio={audio!r}, text={text!r}); "
+    "plan.planned(lambda: open_corpus(corpus), Path({out!r}), {rows}, None)",
 )
 CHECKS = "no look for duplicate ids, no check of texts, no comparison with an earlier run"
 PEERS = {
