@@ -6,6 +6,7 @@
 .venv/bin/python -m benchmarks.plan synthetic --rows 100000000 --once   entries that no file holds
 .venv/bin/python -m benchmarks.plan restart --rows 10000         a finished dataset of so many shards
 .venv/bin/python -m benchmarks.plan store-restart                of so many in a store on this machine
+.venv/bin/python -m benchmarks.plan ids                          100 million ids, looked at for repeats alone
 nice .venv/bin/python -m benchmarks.plan index --rows 5000000    the index of a listing that no disk holds
 
 Each form is planned in a process of its own, so that its peak memory is its own: that of the largest process
@@ -41,6 +42,7 @@ from pipeline.audio.source import FolderSource
 from pipeline.build.dataset import create_dataset
 from pipeline.build.plan import Planning
 from pipeline.build.planning_pool import PlanningPool
+from pipeline.build.seen_ids import SeenIds
 from pipeline.config import CorpusSettings, LimitSettings, Settings
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.corpus.audio_index import AudioIndex
@@ -180,6 +182,7 @@ ROWS = {  # by default; of the others MANY
     "restart": (10_000,),
     "store-restart": (10_000,),
     "index": (1_000_000, 5_000_000, 20_000_000),
+    "ids": (100_000_000,),
 }
 
 
@@ -238,6 +241,21 @@ def index(root: Path, rows: int) -> dict[str, float]:
     return {name: round(end - begin, 1) for name, begin, end in zip(steps, marks, marks[1:], strict=False)}
 
 
+def ids(root: Path, rows: int) -> dict[str, float]:
+    """The look for ids that repeat alone."""
+    said = Said("ids", rows)
+
+    def new() -> Iterator[str]:
+        for number in range(rows):
+            said()
+            yield f"u{number:010d}"
+
+    started, used = time.perf_counter(), time.process_time()
+    assert all(first for _, first in SeenIds().mark(new(), str))
+    took = time.perf_counter() - started, time.process_time() - used
+    return dict(zip(("seconds", "processor_seconds"), map(round, took), strict=True))
+
+
 def finished(root: Path, shards: int) -> Settings:
     """Make a dataset of so many shards, each of one row, in `root / "out"`."""
     recordings(root)
@@ -286,6 +304,7 @@ OTHERS: dict[str, Callable[[Path, int], dict[str, float]]] = {
     "restart": restart,
     "store-restart": store_restart,
     "index": index,
+    "ids": ids,
 }
 
 

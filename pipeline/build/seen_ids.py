@@ -2,27 +2,33 @@
 
 Ids are known by 128 bits of their BLAKE2b digest: among a billion, two alike by chance are less likely than
 one in 10^20. The latest are a set in memory; when that is full, it becomes a sorted run on disk. A filter
-says of nearly every new id that it is in no run; the others are looked up.
+says of nearly every new id that it is in no run; the others are looked up. Files are read and not mapped:
+what a process maps counts as its memory.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
+import weakref
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
-from typing import TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 import numpy as np
 
 HELD = 1 << 20  # digests in memory before they become a run: about 100 MB
 BATCH = 4096  # ids looked up together once there are runs
+BLOCK = 1024  # digests that are read from a run at a time; the first of each is in memory
 BITS = 12  # of the filter, for each id: of 100 new ids at most one is looked up in vain
 MOST_BITS = (
     1 << 32
 )  # of the filter: 512 MB, enough for 360 million ids; with more, more are looked up in vain
 PROBES = 4  # bits that an id sets
-DIGEST = np.dtype([("high", "<u8"), ("low", "<u8")])
+SIZE = 16  # bytes of a digest
+HALVES = np.dtype([("high", "<u8"), ("low", "<u8")])
 
 T = TypeVar("T")
 
@@ -33,7 +39,7 @@ class SeenIds:
     def __init__(self, held: int = HELD) -> None:
         self._most = held
         self._held: set[bytes] = set()
-        self._runs: list[tuple[np.ndarray, np.ndarray]] = []  # halves of digests, sorted by the high ones
+        self._runs: list[_Run] = []
         self._filter = np.zeros(0, np.uint8)
 
     def mark(self, items: Iterable[T], id_of: Callable[[T], str]) -> Iterator[tuple[T, bool]]:
@@ -43,7 +49,7 @@ class SeenIds:
             yield from zip(batch, self._add([id_of(item) for item in batch]), strict=True)
 
     def _add(self, ids: Sequence[str]) -> list[bool]:
-        digests = [blake2b(id.encode("utf-8", "surrogatepass"), digest_size=16).digest() for id in ids]
+        digests = [blake2b(id.encode("utf-8", "surrogatepass"), digest_size=SIZE).digest() for id in ids]
         first = []
         for digest, known in zip(digests, self._are_in_runs(digests), strict=True):
             first.append(not known and digest not in self._held)
@@ -54,55 +60,69 @@ class SeenIds:
         return first
 
     def _are_in_runs(self, digests: Sequence[bytes]) -> list[bool]:
-        found = np.zeros(len(digests), bool)
-        if self._runs:
-            wanted = np.frombuffer(b"".join(digests), DIGEST)
-            likely = np.flatnonzero(self._in_filter(wanted))
-            for run in self._runs:
-                found[likely] |= _are_in(wanted[likely], *run)
-        return found.tolist()
+        if not self._runs:
+            return [False] * len(digests)
+        likely = self._in_filter(b"".join(digests)).tolist()
+        return [
+            maybe and any(digest in run for run in self._runs)
+            for digest, maybe in zip(digests, likely, strict=True)
+        ]
 
     def _spill(self) -> None:
-        digests = np.sort(np.frombuffer(b"".join(self._held), DIGEST), order="high")
+        self._runs.append(_Run(self._runs[0].file if self._runs else self._new_file(), sorted(self._held)))
         self._held.clear()
-        self._runs.append((_on_disk(digests["high"]), _on_disk(digests["low"])))
-        count, bits = sum(len(high) for high, _ in self._runs), len(self._filter) * 8
+        count, bits = sum(run.count for run in self._runs), len(self._filter) * 8
         if count * BITS <= bits or bits == MOST_BITS:
-            self._put_in_filter(digests["high"], digests["low"])
+            self._put_in_filter(self._runs[-1])
             return
         self._filter = np.zeros(min(MOST_BITS, 1 << (2 * count * BITS - 1).bit_length()) // 8, np.uint8)
         for run in self._runs:
-            self._put_in_filter(*run)
+            self._put_in_filter(run)
 
-    def _in_filter(self, digests: np.ndarray) -> np.ndarray:
-        likely = np.ones(len(digests), bool)
-        for byte, bit in self._places(digests["high"], digests["low"]):
+    def _new_file(self) -> BinaryIO:
+        file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - for as long as there are ids
+        weakref.finalize(self, file.close)
+        return file
+
+    def _in_filter(self, digests: bytes) -> np.ndarray:
+        likely = np.ones(len(digests) // SIZE, bool)
+        for byte, bit in self._places(digests):
             likely &= (self._filter[byte] & bit) != 0
         return likely
 
-    def _put_in_filter(self, high: np.ndarray, low: np.ndarray) -> None:
-        for byte, bit in self._places(high, low):
+    def _put_in_filter(self, run: _Run) -> None:
+        for byte, bit in self._places(run.read(0, run.count)):
             np.bitwise_or.at(self._filter, byte, bit)
 
-    def _places(self, high: np.ndarray, low: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _places(self, digests: bytes) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield byte and bit of each probe of the filter, as double hashing places them."""
-        last = np.uint64(len(self._filter) * 8 - 1)
+        halves, last = np.frombuffer(digests, HALVES), np.uint64(len(self._filter) * 8 - 1)
         for probe in range(PROBES):
-            place = (low + np.uint64(probe) * high) & last
+            place = (halves["low"] + np.uint64(probe) * halves["high"]) & last
             yield place >> np.uint64(3), np.left_shift(1, place & np.uint64(7)).astype(np.uint8)
 
 
-def _on_disk(values: np.ndarray) -> np.ndarray:
-    """Return the values in a file without a name, whose space is free again when the array goes."""
-    with tempfile.TemporaryFile() as file:
-        file.write(np.ascontiguousarray(values).data)  # tofile would not say why the disk refuses
+class _Run:
+    """Digests in order, at the end of a file that all runs share, so that they are one open file."""
+
+    def __init__(self, file: BinaryIO, digests: Sequence[bytes]) -> None:
+        self.file, self.count = file, len(digests)
+        self._begin = file.tell()
+        self._firsts = digests[::BLOCK]
+        file.write(b"".join(digests))
         file.flush()
-        return np.memmap(file, values.dtype, "r")
 
+    def read(self, first: int, count: int) -> bytes:
+        """Return some digests, joined."""
+        count = min(count, self.count - first)
+        return os.pread(self.file.fileno(), count * SIZE, self._begin + first * SIZE)
 
-def _are_in(wanted: np.ndarray, high: np.ndarray, low: np.ndarray) -> np.ndarray:
-    """Return whether each of some digests is in a run."""
-    first = np.searchsorted(high, wanted["high"], "left")
-    end = np.searchsorted(high, wanted["high"], "right")
-    found = [bool((low[a:b] == each).any()) for a, b, each in zip(first, end, wanted["low"], strict=True)]
-    return np.array(found, bool)
+    def __contains__(self, digest: bytes) -> bool:
+        block = bisect_right(self._firsts, digest) - 1
+        if block < 0:
+            return False
+        held = self.read(block * BLOCK, BLOCK)
+        place = held.find(digest)
+        while place >= 0 and place % SIZE:  # across two digests
+            place = held.find(digest, place + 1)
+        return place >= 0
