@@ -47,6 +47,7 @@ from pipeline.config import CorpusSettings, LimitSettings, Settings
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Entry
+from pipeline.runtime import end_with_parent
 from pipeline.storage.paths import resolve_path, store
 
 A_FOLDER = 1000  # files
@@ -338,7 +339,7 @@ def main() -> None:
         for rows in [arguments.rows] if arguments.rows else ROWS.get(form, (MANY,)):
             with (
                 tempfile.TemporaryDirectory() as folder,
-                ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as apart,
+                ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), end_with_parent) as apart,
             ):
                 job = measure, form, rows, Path(folder), arguments.processes, arguments.once
                 figures = apart.submit(*job).result()
