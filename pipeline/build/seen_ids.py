@@ -13,6 +13,7 @@ import tempfile
 import weakref
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from itertools import islice
 from typing import BinaryIO, TypeVar, cast
@@ -81,7 +82,7 @@ class SeenIds:
 
     def _new_file(self) -> BinaryIO:
         file = cast(BinaryIO, tempfile.TemporaryFile())  # noqa: SIM115 - for as long as there are ids
-        weakref.finalize(self, file.close)
+        weakref.finalize(self, _give_up, file)
         return file
 
     def _in_filter(self, digests: bytes) -> np.ndarray:
@@ -100,6 +101,11 @@ class SeenIds:
         for probe in range(PROBES):
             place = (halves["low"] + np.uint64(probe) * halves["high"]) & last
             yield place >> np.uint64(3), np.left_shift(1, place & np.uint64(7)).astype(np.uint8)
+
+
+def _give_up(file: BinaryIO) -> None:
+    with suppress(OSError):  # what a full disk has refused, closing would write again
+        file.close()
 
 
 class _Run:
