@@ -40,12 +40,12 @@ def segment(number: int, audio: str = "talk.wav") -> Utterance:
 
 
 def test_segments_share_one_look_at_their_recording_among_threads_too(prober):
-    prober(segment(0))
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda number: prober(segment(number)), range(100)))
-    assert {each.header().duration for each in found} == {2.0}
-    assert {each.version for each in found} == {FolderSource(prober.source.root).stat("talk.wav")}
-    assert prober.source.opened == prober.source.looked_at == {"talk.wav": 1}
+        found = list(pool.map(lambda number: prober(segment(number)).header(), range(100)))
+    assert {each.duration for each in found} == {2.0}
+    assert prober.source.opened == {"talk.wav": 1}
+    assert prober.source.looked_at["talk.wav"] <= 8, "threads that met it first, all at once"
+    assert prober(segment(0)).version == FolderSource(prober.source.root).stat("talk.wav")
 
 
 def test_whole_files_are_not_remembered(prober):

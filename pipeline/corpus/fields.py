@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache, partial
 
 from pipeline.config import CorpusSettings
 from pipeline.corpus.entry import Entry, Malformed
@@ -110,21 +111,10 @@ class Fields:
         return (start or 0.0, end) if end is not None else (start, end)
 
 
-class FieldsOfRows:
-    """The fields of rows, chosen once for all that have the same keys."""
-
-    def __init__(self, settings: CorpusSettings) -> None:
-        self._settings = settings
-        self._chosen: dict[tuple[str, ...], Fields] = {}
-
-    def __call__(self, row: Mapping[str, object]) -> Fields:
-        """Return the fields of a row."""
-        keys = tuple(row)
-        if keys not in self._chosen:
-            if len(self._chosen) == REMEMBERED:
-                self._chosen.clear()
-            self._chosen[keys] = Fields.choose(keys, self._settings)
-        return self._chosen[keys]
+def fields_of_rows(settings: CorpusSettings) -> Callable[[Mapping[str, object]], Fields]:
+    """Return what tells the fields of a row, chosen once for all rows that have the same keys."""
+    chosen = lru_cache(REMEMBERED)(partial(Fields.choose, settings=settings))
+    return lambda row: chosen(tuple(row))
 
 
 def plain(value: object) -> str | None:

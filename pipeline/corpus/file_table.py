@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from pipeline.corpus.listing import nfc
@@ -45,7 +46,7 @@ class FileTable:
         self._database.insert("INSERT INTO files VALUES (?, ?, ?, ?, ?)", rows)
         self._database.run("CREATE INDEX by_name ON files(stem, folder)")
         self._named = bytearray(self._count // 8 + 1)
-        self._remembered: dict[tuple[str, str | None], list[File]] = {}
+        self._remembered = lru_cache(REMEMBERED)(partial(_of_stem, self._database))
 
     def _row(self, path: str) -> tuple[int, int, str, str, str | None] | None:
         escaped = os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -76,20 +77,7 @@ class FileTable:
 
     def of_stem(self, stem: str, folder: str | None = None) -> list[File]:
         """Return the files of a stem, in order; of one folder if that is given, both in composed Unicode."""
-        asked = stem, folder
-        if asked not in self._remembered:
-            if len(self._remembered) == REMEMBERED:
-                self._remembered.clear()
-            self._remembered[asked] = self._looked_up(stem, folder)
-        return self._remembered[asked]
-
-    def _looked_up(self, stem: str, folder: str | None) -> list[File]:
-        wanted = (FOUND, (stem,)) if folder is None else (AT, (stem, folder and folder + "/"))
-        try:
-            found = [File(*row) for row in self._database.all(*wanted)]
-        except UnicodeEncodeError:  # half a character, which no name here has
-            return []
-        return found if len(found) < 2 else sorted(found, key=lambda file: (nfc(file.locator), file.locator))
+        return self._remembered(stem, folder)
 
     def any_below(self, folder: str) -> bool:
         """Return whether there is a file below a folder."""
@@ -120,3 +108,12 @@ class FileTable:
     def unnameable(self) -> Iterator[str]:
         """Yield the files whose names are not valid Unicode, which no output can hold."""
         return (path for (path,) in self._database.each("SELECT path FROM unnameable ORDER BY path"))
+
+
+def _of_stem(database: Database, stem: str, folder: str | None) -> list[File]:
+    wanted = (FOUND, (stem,)) if folder is None else (AT, (stem, folder and folder + "/"))
+    try:
+        found = [File(*row) for row in database.all(*wanted)]
+    except UnicodeEncodeError:  # half a character, which no name here has
+        return []
+    return found if len(found) < 2 else sorted(found, key=lambda file: (nfc(file.locator), file.locator))

@@ -17,7 +17,7 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus import lines
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Entry, Malformed
-from pipeline.corpus.fields import Fields, FieldsOfRows
+from pipeline.corpus.fields import Fields, fields_of_rows
 from pipeline.corpus.format import CorpusProbe, FileFormat
 
 UPLOAD = re.compile(r"/data/upload/(?:\d+/)?(?P<all>[0-9a-f]{8}-(?P<own>[^/]+))")
@@ -26,7 +26,7 @@ LOCAL = "/data/local-files/?d="
 
 def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries. What cannot be read on ends in one Malformed."""
-    near, fields_of = given.index.near(path.parent), FieldsOfRows(given.settings)
+    near, fields_of = given.index.near(path.parent), fields_of_rows(given.settings)
     for where, row in lines.read_items(path, "item"):
         if isinstance(row, Malformed):
             yield row

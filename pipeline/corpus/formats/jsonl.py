@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipeline.corpus import lines
 from pipeline.corpus.entry import Entry, Malformed
-from pipeline.corpus.fields import FieldsOfRows
+from pipeline.corpus.fields import fields_of_rows
 from pipeline.corpus.format import CorpusProbe, FileFormat
 
 
@@ -18,7 +18,7 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     A path counts from the file's folder or the root.
     """
     near = given.index.near(path.parent)
-    fields_of = FieldsOfRows(given.settings)
+    fields_of = fields_of_rows(given.settings)
     for where, line in lines.read_lines(path, given.settings):
         row = line if isinstance(line, Malformed) else parse(line, where)
         yield row if isinstance(row, Malformed) else fields_of(row).entry(row, where, near)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -23,7 +23,7 @@ from pipeline.corpus import encodings
 from pipeline.corpus.audio_index import AUDIO_ENDINGS
 from pipeline.corpus.corpus import Corpus, Files
 from pipeline.corpus.entry import Entry, Item, Malformed, Textless
-from pipeline.corpus.fields import HERE, Fields, FieldsOfRows
+from pipeline.corpus.fields import HERE, Fields, fields_of_rows
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
 from pipeline.errors import UsageError
@@ -84,7 +84,7 @@ class Member:
 def entries(path: str, *, tars: AudioSource, settings: CorpusSettings) -> Iterator[Item]:
     """Yield the entries of a tar, in the order of its members."""
     faults: list[Malformed] = []
-    fields_of = FieldsOfRows(settings)
+    fields_of = fields_of_rows(settings)
     with tars.open(path) as file:
         for key, group in groupby(_members(file, path, faults), key=lambda member: member.key):
             yield from _sample(path, key, list(group), settings, fields_of)
@@ -116,7 +116,11 @@ def _members(file: BinaryIO, path: str, faults: list[Malformed]) -> Iterator[Mem
 
 
 def _sample(
-    path: str, key: str, members: list[Member], settings: CorpusSettings, fields_of: FieldsOfRows
+    path: str,
+    key: str,
+    members: list[Member],
+    settings: CorpusSettings,
+    fields_of: Callable[[Mapping[str, object]], Fields],
 ) -> Iterator[Item]:
     """Yield what the members of one key are: an entry, audio without text, or nothing."""
     by_ending = {member.ending: member for member in members}
