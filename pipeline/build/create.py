@@ -67,7 +67,8 @@ class Planned:
             released.update(shard.shard for shard in shards)
             yield list(filter(wanted, shards))
         manifest = self.manifest
-        remove_strays(self.dataset, manifest)
+        if read_mark(self.planning.folder) is not None:
+            remove_strays(self.dataset, manifest)
         whole = self.planning.max_samples is None
         unused = self.corpus.audio_without_text() if whole else ()
         write_lines(self.planning.folder / UNUSED, unused)

@@ -32,9 +32,9 @@ def columns_now(dataset: Dataset, manifest: Manifest) -> list[str]:
 
 def settle_columns(dataset: Dataset) -> None:
     """Give every shard of a dataset whose plan is complete the same columns, and take the plan's mark off."""
-    manifest = Manifest(dataset.root / "manifest")
-    if read_mark(manifest.folder) is None:
+    if read_mark(dataset.root / "manifest") is None:
         return
+    manifest = Manifest(dataset.root / "manifest")
     columns = columns_now(dataset, manifest)
     other = [state for state in dataset.states() if state.columns != columns]
     for state in other:

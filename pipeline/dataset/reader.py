@@ -114,7 +114,7 @@ class Dataset:
                 except ValueError:
                     self._damaged.append(name)
                     continue
-                if self.files(state.shard).state.name == name:
+                if f"{self.files(state.shard).name}.json" == name:
                     self._states[state.shard] = state
                 else:
                     self._damaged.append(name)
@@ -141,10 +141,10 @@ class Dataset:
 
     def reread(self, shards: Iterable[int]) -> None:
         """Read the states of these shards again, which were made since; one without a state is not done."""
-        if self._states is None or is_remote(self.root):  # a store reads many at once as fast as one
-            self._states = None
-            return
         for shard in shards:
+            if self._states is None or is_remote(self.root):  # a store reads many at once as fast as one
+                self._states = None
+                return
             self._states.pop(shard, None)
             if (state := self.files(shard).read_state()) is not None:
                 self._states[shard] = state
