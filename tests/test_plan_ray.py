@@ -14,20 +14,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from engine_helpers import content, make, settings_for
-from ray_helpers import NOISE_OF_RAY, ROOT, cluster_of_two
+from ray_helpers import NODE, NOISE_OF_RAY, ROOT, cluster_of_two
 from test_pipelined import KILLS, state, until
 from test_plan_files import clip_of, deadly, tars
 
 from pipeline.build import create as creating
 from pipeline.build import planning_pool, probing, reading
+from pipeline.build.planning_pool import PlanningPool, StartHelper
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.corpus.corpus import Files
 from pipeline.corpus.entry import Item
 
-pytest.importorskip("ray", reason="the extra `ray` is not installed")
+ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = NOISE_OF_RAY
 
 
@@ -85,6 +87,40 @@ def test_helpers_of_the_cluster_read_tars_and_one_that_is_killed_is_started_agai
     assert content(root) == content(whole)
     assert (events / "died").exists()
     assert len(list(events.iterdir())) > 3, "two helpers, and one in place of another"
+
+
+def met(
+    entries: Callable[[str], Iterator[Item]], path: str, *, driver: int, root: Path, events: Path
+) -> Iterator[Item]:
+    """Wait, in the driver, until it has workers; elsewhere note the node, and wait once for four helpers."""
+    if os.getpid() == driver:
+        if path.endswith("03.tar"):
+            until(state(root, 0).exists)
+        return entries(path)
+    (events / f"node-{ray.get_runtime_context().get_node_id()}").touch()
+    if path.endswith("05.tar"):
+        until(lambda: len(list(events.glob("helper-*"))) == 4)
+    return entries(path)
+
+
+def test_a_node_that_joins_while_the_corpus_is_planned_helps(cluster, tmp_path, corpus, monkeypatch):
+    whole = make(tmp_path / "local/out", settings_for(corpus))
+    root, events, add = tmp_path / "ray/out", tmp_path / "events", PlanningPool.add
+    events.mkdir()
+
+    def noted_add(pool: PlanningPool, start: StartHelper) -> None:
+        add(pool, start)
+        (events / f"helper-{len(list(events.glob('helper-*')))}").touch()
+        if not joined:
+            joined.append(cluster.add_node(**NODE))
+
+    joined: list[Any] = []
+    monkeypatch.setattr(PlanningPool, "add", noted_add)
+    read_by(monkeypatch, met, driver=os.getpid(), root=root, events=events)
+    make(root, settings_for(corpus, **{"run.engine": "ray"}))
+    cluster.remove_node(joined[0])
+    assert content(root) == content(whole)
+    assert (events / f"node-{joined[0].node_id}").exists()
 
 
 def test_guarantee_3_a_driver_killed_while_it_plans_and_started_again_gives_the_same_bytes(

@@ -22,7 +22,6 @@ except ImportError as error:
     raise MissingPackage("ray", "ray", "--engine ray") from error
 
 from pipeline.build.engines.ray.cluster import Connection, cluster_errors, nodes, room_for, worker_share
-from pipeline.build.engines.ray.planning import helpers_on_nodes
 from pipeline.build.engines.ray.scheduler import Scheduler
 from pipeline.build.engines.ray.worker import for_worker, from_anywhere
 
@@ -36,8 +35,6 @@ def make_shards(job: Job, feed: ShardFeed, watcher: Watcher, say: Say) -> None:
     """
     settings = job.settings
     with Connection(settings.run), cluster_errors(), closing(feed):
-        for start in helpers_on_nodes():
-            feed.pool.add(start)
         per_worker = worker_share(nodes(), settings)
         gpus, cores = per_worker["GPU"] > 0, per_worker["CPU"]
         job = from_anywhere(replace(job, settings=for_worker(settings, cores, gpus=gpus)))

@@ -72,6 +72,14 @@ def cluster_errors() -> Iterator[None]:
         ) from error
 
 
+def of_the_user(error: ray.exceptions.RayTaskError) -> Exception:
+    """Return the user's error, or the system's, that ended a worker; else Ray's with its traceback."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, PipelineError) or (isinstance(cause, OSError) and cause.errno is not None):
+        return cause
+    return error
+
+
 def answered(question: Callable[[], T]) -> T:
     """Return what the cluster answers. Raises PipelineError if it does not in time: its head is gone."""
     answer: Future[T] = Future()

@@ -18,8 +18,7 @@ import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from pipeline.audio.decoders import silence_native_output
-from pipeline.build.engines.ray.cluster import answered, cluster_errors
-from pipeline.build.engines.ray.scheduler import of_the_user
+from pipeline.build.engines.ray.cluster import answered, cluster_errors, of_the_user
 from pipeline.build.engines.shard_queue import MAX_LOSSES
 from pipeline.build.examine import Examiner
 from pipeline.build.planning_pool import Answer, StartHelper
@@ -31,12 +30,25 @@ NICE = 10
 POLL = 1.0  # seconds a question to the cluster takes at the most, so that a dead head is noticed
 
 
-def helpers_on_nodes() -> Iterator[StartHelper]:
-    """Yield what starts a helper, for all that the nodes other than the driver's have room for."""
-    here = ray.get_runtime_context().get_node_id()
-    for node in answered(ray.nodes):
-        if node["Alive"] and node["NodeID"] != here:
-            yield from [partial(_Remote, node["NodeID"], str(Path.cwd()))] * A_NODE
+class NewNodes:
+    """The nodes of the cluster that got no helpers yet. The driver's own needs none."""
+
+    def __init__(self) -> None:
+        self._here = {ray.get_runtime_context().get_node_id()}
+        self._seen, self._known, self._started = set[str](), set(self._here), 0
+
+    def helpers(self) -> Iterator[StartHelper]:
+        """Yield what starts a helper, for nodes that have come; the helpers of a lost one are elsewhere.
+
+        They have been seen once before: Ray starts nothing on a node of which not all its processes know yet.
+        """
+        alive = {node["NodeID"] for node in answered(ray.nodes) if node["Alive"]}
+        for node in sorted(alive & self._seen - self._known):
+            self._known.add(node)
+            for _ in range(min(A_NODE, A_NODE * len(alive - self._here) - self._started)):
+                self._started += 1
+                yield partial(_Remote, node, str(Path.cwd()))
+        self._seen = alive
 
 
 class _Remote:

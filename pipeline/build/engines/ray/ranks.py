@@ -11,8 +11,15 @@ import ray
 import ray.exceptions
 
 from pipeline.build.engines.job import Say
-from pipeline.build.engines.ray.cluster import Connection, cluster_errors, nodes, room_for, worker_share
-from pipeline.build.engines.ray.scheduler import POLL, of_the_user
+from pipeline.build.engines.ray.cluster import (
+    Connection,
+    cluster_errors,
+    nodes,
+    of_the_user,
+    room_for,
+    worker_share,
+)
+from pipeline.build.engines.ray.scheduler import POLL
 from pipeline.build.engines.shard_queue import MAX_LOSSES
 from pipeline.config import Settings
 from pipeline.storage.claims import Rank

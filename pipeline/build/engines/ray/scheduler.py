@@ -13,7 +13,8 @@ import ray
 import ray.exceptions
 
 from pipeline.build.engines.job import Job, Say
-from pipeline.build.engines.ray.cluster import answered, beside_the_driver, room_for
+from pipeline.build.engines.ray.cluster import answered, beside_the_driver, of_the_user, room_for
+from pipeline.build.engines.ray.planning import NewNodes
 from pipeline.build.engines.ray.worker import Worker
 from pipeline.build.engines.shard_queue import MAX_LOSSES, ShardQueue
 from pipeline.build.feed import AHEAD, ShardFeed
@@ -46,6 +47,7 @@ class Scheduler:
     say: Say
     per_worker: dict[str, int]
     _workers: dict[Any, _RayWorker] = field(default_factory=dict)  # by reference of `run`
+    _nodes: NewNodes = field(default_factory=NewNodes)
     _started: int = 0
     _fed: bool = False  # the queue has every shard
     _alone: float = field(default_factory=time.monotonic)  # when a worker was last seen
@@ -83,7 +85,11 @@ class Scheduler:
 
     def _feed(self, queue: Any, waiting: int) -> int:
         """Hand on what has been planned, while few shards wait; return how many."""
-        if self._fed or waiting >= AHEAD:
+        if self._fed:
+            return 0
+        for start in self._nodes.helpers():
+            self.feed.pool.add(start)
+        if waiting >= AHEAD:
             return 0
         ended = self.feed.wait(0)
         shards = [replace(plan, chunk=plan.chunk.absolute()) for plan in self.feed.take(AHEAD)]
@@ -164,11 +170,3 @@ class Scheduler:
                 f"shard {shard} was at work in {MAX_LOSSES} workers that were lost: look for the reason in "
                 "Ray's logs (memory?), then run the same command again"
             ) from error
-
-
-def of_the_user(error: ray.exceptions.RayTaskError) -> Exception:
-    """Return the user's error, or the system's, that ended a worker; else Ray's with its traceback."""
-    cause = getattr(error, "cause", None)
-    if isinstance(cause, PipelineError) or (isinstance(cause, OSError) and cause.errno is not None):
-        return cause
-    return error
