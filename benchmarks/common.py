@@ -10,14 +10,19 @@ import platform
 import resource
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline.runtime import end_with_parent
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+T = TypeVar("T")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -75,6 +80,13 @@ def _serve(until_closed: Connection, held: Store) -> None:
     server.stop()
 
 
+def apart(measure: Callable[..., T], *arguments: Any) -> T:
+    """Return what `measure` does with a temporary folder and `arguments` in a process of its own."""
+    spawn = multiprocessing.get_context("spawn")
+    with TemporaryDirectory() as folder, ProcessPoolExecutor(1, spawn, end_with_parent) as process:
+        return process.submit(measure, Path(folder), *arguments).result()
+
+
 def environment() -> dict[str, Any]:
     """Processor, cores and the versions of what does the work."""
     packages = ("torch", "torchaudio", "transformers", "datasets", "pyarrow", "soundfile")
@@ -100,6 +112,14 @@ def save(name: str, figures: dict[str, Any]) -> None:
     RESULTS.mkdir(exist_ok=True)
     content = {"environment": environment(), **figures}
     (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+def add(name: str, figures: dict[str, Any]) -> None:
+    """Write figures into `results/{name}.json`; those of other keys stay."""
+    path = RESULTS / f"{name}.json"
+    found = json.loads(path.read_text()) if path.exists() else {}
+    found.pop("environment", None)
+    save(name, found | figures)
 
 
 def forget_peak() -> None:

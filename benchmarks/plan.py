@@ -4,8 +4,6 @@
 .venv/bin/python -m benchmarks.plan files jsonl --rows 20000     some of them, small
 .venv/bin/python -m benchmarks.plan tar --processes 1            instead of one a core
 .venv/bin/python -m benchmarks.plan synthetic --rows 100000000 --once   entries that no file holds
-.venv/bin/python -m benchmarks.plan restart --rows 10000         a finished dataset of so many shards
-.venv/bin/python -m benchmarks.plan store-restart                of so many in a store on this machine
 .venv/bin/python -m benchmarks.plan ids                          100 million ids, looked at for repeats alone
 nice .venv/bin/python -m benchmarks.plan index --rows 5000000    the index of a listing that no disk holds
 
@@ -19,13 +17,10 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import multiprocessing
 import os
 import tarfile
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -36,26 +31,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
-from benchmarks import common
-from benchmarks.common import forget_peak, peak_mib, s3_store, save, seconds
+from benchmarks.common import add, apart, forget_peak, peak_mib
 from pipeline.audio.source import FolderSource
-from pipeline.build.dataset import create_dataset
 from pipeline.build.plan import Planning
 from pipeline.build.planning_pool import PlanningPool
 from pipeline.build.seen_ids import SeenIds
-from pipeline.config import CorpusSettings, LimitSettings, Settings
+from pipeline.config import CorpusSettings, LimitSettings
 from pipeline.corpus import Corpus, open_corpus
 from pipeline.corpus.audio_index import AudioIndex
 from pipeline.corpus.entry import Entry
-from pipeline.runtime import end_with_parent
-from pipeline.storage.paths import resolve_path, store
 
 A_FOLDER = 1000  # files
 AN_ARCHIVE = 10_000  # clips of a tar, rows of a Parquet file; further ones are links to the first
 RECORDING = 3600.0  # seconds, of which JSONL and synthetic entries are segments of SEGMENT seconds
 SEGMENT = 9.0
 LIMITS = LimitSettings(min_seconds=0.0)
-LATENCY = 0.010  # seconds that the store on this machine takes to answer
 Opening = Callable[[], Corpus]
 EVERY = 30.0  # seconds between lines that say what is under way
 
@@ -68,16 +58,38 @@ def wav(seconds: float) -> bytes:
 
 
 def files(root: Path, rows: int) -> Opening:
-    """Files of their own, not links to one, so that the disk's caches are not flattered."""
-    content = wav(0.1)
-    with (root / "text.txt").open("w") as text:
-        for number in range(rows):
-            folder = root / "audio" / f"{number // A_FOLDER:04d}"
-            if number % A_FOLDER == 0:
-                folder.mkdir(parents=True)
-            (folder / f"utterance{number:07d}.wav").write_bytes(content)
-            text.write(f"utterance{number:07d}:the text of utterance {number}\n")
+    """Files of their own, not links to one, so that the disk's caches are not flattered; found by name."""
+    names = audio_files(root, rows)
+    lines = (f"{name.rpartition('/')[2]}:the text of {name}\n" for name in names)
+    (root / "text.txt").write_text("".join(lines))
     return partial(open_corpus, CorpusSettings(audio=str(root / "audio"), text=str(root / "text.txt")))
+
+
+def paths(root: Path, rows: int) -> Opening:
+    """The same, of which each entry says the path, so that the folders need not all be listed first."""
+    rows_of = (
+        {"audio_filepath": f"{name}.wav", "text": f"the text of {name}"} for name in audio_files(root, rows)
+    )
+    (root / "text.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_of))
+    return partial(open_corpus, CorpusSettings(audio=str(root / "audio"), text=str(root / "text.jsonl")))
+
+
+def texts(root: Path, rows: int) -> Opening:
+    """The same with a text beside each. The form is named: to recognise it all folders are looked through."""
+    for name in audio_files(root, rows):
+        (root / "audio" / f"{name}.txt").write_text(f"the text of {name}")
+    return partial(open_corpus, CorpusSettings(audio=str(root / "audio"), transcripts="sidecar"))
+
+
+def audio_files(root: Path, count: int) -> list[str]:
+    """Write short files and return their paths without ending."""
+    content = wav(0.1)
+    names = [f"{number // A_FOLDER:04d}/utterance{number:07d}" for number in range(count)]
+    for name in names[::A_FOLDER]:
+        (root / "audio" / name).parent.mkdir(parents=True)
+    for name in names:
+        (root / "audio" / f"{name}.wav").write_bytes(content)
+    return names
 
 
 def segment(number: int) -> tuple[str, float]:
@@ -174,14 +186,14 @@ def synthetic(root: Path, rows: int) -> Opening:
 
 
 FORMS: dict[str, Callable[[Path, int], Opening]] = {
-    form.__name__: form for form in (files, jsonl, kaldi, parquet, tar, synthetic)
+    form.__name__: form for form in (files, paths, texts, jsonl, kaldi, parquet, tar, synthetic)
 }
 MANY = 10_000_000
 ROWS = {  # by default; of the others MANY
     "files": (200_000,),
+    "paths": (200_000,),
+    "texts": (200_000,),
     "kaldi": (1_000_000, 2_000_000),
-    "restart": (10_000,),
-    "store-restart": (10_000,),
     "index": (1_000_000, 5_000_000, 20_000_000),
     "ids": (100_000_000,),
 }
@@ -257,59 +269,13 @@ def ids(root: Path, rows: int) -> dict[str, float]:
     return dict(zip(("seconds", "processor_seconds"), map(round, took), strict=True))
 
 
-def finished(root: Path, shards: int) -> Settings:
-    """Make a dataset of so many shards, each of one row, in `root / "out"`."""
-    recordings(root)
-    with (root / "text.jsonl").open("w") as text:
-        for number in range(shards):
-            row = {"id": f"u{number}", "audio": "00.wav", "text": "text", "offset": 0, "duration": 1}
-            text.write(json.dumps(row) + "\n")
-    values = {"corpus.audio": str(root / "audio"), "corpus.text": str(root / "text.jsonl")}
-    small = {"codec.name": "fake:", "output.shard_size": 1, "load.num_workers": 0}
-    settings = Settings().with_values({**values, **small})
-    create_dataset(output=root / "out", config=settings)
-    return settings
-
-
-def restart(root: Path, shards: int) -> dict[str, float]:
-    """Confirming a finished dataset on the disk."""
-    settings = finished(root, shards)
-    return {"again_seconds": round(seconds(lambda: create_dataset(output=root / "out", config=settings)), 2)}
-
-
-def store_restart(root: Path, shards: int) -> dict[str, float]:
-    """Confirming one in a store that takes 10 ms to answer, and making one shard of it again."""
-    settings = finished(root, shards)
-    with s3_store() as held:
-        fs, bucket = store(resolve_path("s3://finished"))
-        fs.mkdir(bucket)
-        fs.put(str(root / "out") + "/", f"{bucket}/out/", recursive=True)
-
-        def again() -> None:
-            create_dataset(output="s3://finished/out", config=settings)
-
-        again()  # which writes the index of states that a run in a store would have written
-        figures: dict[str, float] = {"latency_seconds": LATENCY}
-        held.latency.value = LATENCY
-        for name, state in (("again", None), ("one_shard", "state/train-00000.json")):
-            if state is not None:
-                fs.rm_file(f"{bucket}/out/{state}")
-            held.requests.value = held.answering.value = 0
-            figures[f"{name}_seconds"] = round(seconds(again), 2)
-            figures[f"{name}_requests"] = held.requests.value
-            figures[f"{name}_seconds_of_the_server"] = round(held.answering.value, 2)
-        return figures
-
-
 OTHERS: dict[str, Callable[[Path, int], dict[str, float]]] = {
-    "restart": restart,
-    "store-restart": store_restart,
     "index": index,
     "ids": ids,
 }
 
 
-def measure(form: str, rows: int, root: Path, processes: int | None, once: bool) -> dict[str, Any]:
+def measure(root: Path, form: str, rows: int, processes: int | None, once: bool) -> dict[str, Any]:
     figures: dict[str, Any] = {"rows": rows}
     if form in OTHERS:
         figures |= OTHERS[form](root, rows)
@@ -333,19 +299,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, help="that plan; by default one a core")
     parser.add_argument("--once", action="store_true", help="do not plan again with nothing new")
     arguments = parser.parse_args()
-    path = common.RESULTS / "plan.json"
-    found = json.loads(path.read_text()) if path.exists() else {}
     for form in arguments.forms:
         for rows in [arguments.rows] if arguments.rows else ROWS.get(form, (MANY,)):
-            with (
-                tempfile.TemporaryDirectory() as folder,
-                ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), end_with_parent) as apart,
-            ):
-                job = measure, form, rows, Path(folder), arguments.processes, arguments.once
-                figures = apart.submit(*job).result()
+            figures = apart(measure, form, rows, arguments.processes, arguments.once)
             print(form, json.dumps(figures), flush=True)
-            found[f"{form} {rows}"] = figures
-            save("plan", {name: each for name, each in found.items() if name != "environment"})
+            add("plan", {f"{form} {rows}": figures})
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ SMALL = {
     "end_to_end": "--clips 4 --workers 0",
     "encode": "--seconds 4 --rounds 1",
     "export": "--rows 300",
-    "plan": "jsonl tar --rows 300 --processes 1 --once",
+    "plan": "jsonl paths texts tar --rows 300 --processes 1 --once",
+    "restart": "disk store --shards 5",
     "validate": "--rows 300",
 }
 ELSEWHERE = (
