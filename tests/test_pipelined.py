@@ -115,6 +115,21 @@ def test_a_shard_is_done_before_the_corpus_is_read_to_its_end_and_a_late_column_
     assert "speaker" in Dataset(root).states()[0].columns
 
 
+def test_a_form_that_took_long_to_find_is_named_and_need_not_be_looked_for_again(
+    tmp_path, corpus, monkeypatch
+):
+    monkeypatch.setattr(creating, "LONG", -1.0)
+    said: list[str] = []
+    whole = make(tmp_path / "found/out", settings_for(corpus), said.append)
+    assert said[0].endswith("--transcripts columns spares that")
+    said.clear()
+    named = settings_for(corpus | {"corpus.transcripts": "columns"})
+    again = content(make(tmp_path / "named/out", named, said.append))
+    changed = {name for name, raw in again.items() if raw != content(whole)[name]}
+    assert changed <= {"README.md", "config.yaml", "stats.json"}
+    assert "--transcripts" not in said[0]
+
+
 def test_a_run_that_goes_on_makes_shards_before_it_has_compared_the_corpus_with_its_plan(
     tmp_path, corpus, monkeypatch
 ):

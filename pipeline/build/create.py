@@ -6,6 +6,7 @@ is reported without loading a model.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,7 @@ from pipeline.storage.files import write_lines
 Say = Callable[[str], None]
 UNUSED = "audio_without_text.txt"  # below manifest/: audio files that no transcript names, one a line
 WAIT = 0.5  # seconds between looks at planning while there is no shard
+LONG = 10.0  # seconds; how long the form of a corpus is looked for is told from then on
 GRACE = 1.0  # seconds that a short corpus has to be planned whole before encoding begins
 
 
@@ -95,7 +97,10 @@ def open_planned(
     `planner`: see `Planning`. What a killed run left is cleared away if this process is `alone` at work.
     Raises UsageError if the dataset was made with other settings, or there is no corpus.
     """
+    started = time.monotonic()
     corpus = open_corpus(settings.corpus)
+    if settings.corpus.transcripts == "auto" and (took := time.monotonic() - started) > LONG:
+        say(f"to find the form of the corpus took {took:.0f} s; --transcripts {corpus.kind} spares that")
     dataset = open_or_init(root, settings)
     if alone:
         clean(root)
