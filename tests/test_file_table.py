@@ -12,7 +12,7 @@ from corpus_helpers import Read, audio, build
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.corpus.file_table import FileTable
+from pipeline.corpus.file_table import AT, FOUND, FileTable
 from pipeline.corpus.listing import nfc
 from pipeline.storage import on_disk
 
@@ -78,6 +78,17 @@ def test_more_files_than_memory_may_hold_are_found_as_in_a_list():
     paths = [f"{folder}/{name}{ending}" for folder in folders for name in NAMES for ending in ENDINGS]
     with mock.patch.object(on_disk, "CACHE_KIB", 64):
         check(FileTable(chosen.sample(paths, len(paths)), without_ending), paths)
+
+
+@pytest.mark.parametrize("ask", [len, list, bool, FileTable.unnamed, lambda table: table.any_below("b")])
+def test_a_look_up_uses_an_index_whatever_was_asked_before(ask):
+    table = FileTable(["a/1.wav", "b/1.wav"], without_ending, lambda folder: [f"{folder}/1.wav"])
+    ask(table)
+    for query, values in ((AT, ("1", "a/")), (FOUND, ("1",))):
+        first, *_ = table.of_stem("1", "a" if query is AT else None)
+        assert first.locator == "a/1.wav"
+        plan = table._database.all(f"EXPLAIN QUERY PLAN {query}", values)
+        assert not any(row[3].startswith("SCAN files") for row in plan), plan
 
 
 LAYOUTS = {

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import refusal
 from pipeline.storage import on_disk
-from pipeline.storage.on_disk import Database, DiskMap, SortedTexts
+from pipeline.storage.on_disk import Database, DiskMap, SmallestFirst, SortedTexts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=3)  # halves of characters too
 SMALL = st.integers(1, 5)
@@ -38,6 +38,19 @@ def test_a_map_is_a_dictionary_wherever_its_values_are(pairs, held):
         assert {name: found.get(name) for name in wanted} == wanted
         assert found.get("a name that is not there") is None
         assert list(found.values()) == [value for _, value in sorted(wanted.items())]
+
+
+@given(st.lists(st.none() | st.tuples(ANY_TEXT, ANY_TEXT)), SMALL)
+def test_the_text_with_the_smallest_key_is_taken_first_wherever_they_are(steps, held):
+    with mock.patch.object(on_disk, "HELD", held):
+        found, wanted = SmallestFirst(), list[tuple[str, str]]()
+        for step in [*steps, *[None] * (len(steps) + 1)]:
+            if step is None:
+                wanted.sort(reverse=True)
+                assert found.pop() == (wanted.pop()[1] if wanted else None)
+            elif step not in wanted:
+                found.add(step[1], step[0])
+                wanted.append(step)
 
 
 def test_a_full_disk_is_said_in_one_sentence():

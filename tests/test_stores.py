@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import posixpath
 import signal
 import subprocess
 import sys
@@ -25,12 +26,13 @@ from pipeline.build.create import create
 from pipeline.build.ranks import create_rank
 from pipeline.config import CorpusSettings
 from pipeline.corpus import lines, open_corpus
+from pipeline.corpus.listing import right_in, walk
 from pipeline.dataset.reader import Dataset
 from pipeline.dataset.summary import all_faults
 from pipeline.errors import MissingPackage, PipelineError, UsageError
 from pipeline.storage.claims import Rank, claimed
 from pipeline.storage.files import replacing, write_text
-from pipeline.storage.paths import contents, local, resolve_path, store
+from pipeline.storage.paths import contents, local, objects, resolve_path, store
 
 pytest.importorskip("s3fs", reason="the extra `s3` is not installed")
 pytestmark = pytest.mark.filterwarnings(
@@ -139,6 +141,38 @@ def test_a_corpus_in_a_store_gives_the_rows_of_the_same_on_disk(tmp_path, bucket
     reasons = [[(r["id"], r["reason"]) for r in each.rejections()] for each in (there, here)]
     assert reasons[0] == reasons[1]
     assert len(reasons[0]) == 2
+
+
+FOUND = ["a b/5.wav", "a/1.wav", "a/2.WAV", "a/b/3.wav", "top.wav"]
+
+
+@pytest.mark.parametrize("protocol", ["s3", "memory"])
+def test_a_listing_is_the_same_in_every_store_and_that_of_s3_is_read_page_by_page(
+    server, monkeypatch, protocol
+):
+    root = new_bucket(protocol) / "corpus"
+    fs, path = store(root)
+    for name in [*FOUND, "a/note.txt", "a/.hidden.wav", ".git/4.wav", "../corpus2/6.wav"]:
+        fs.pipe_file(posixpath.normpath(f"{path}/{name}"), name.encode())
+    asked, ask = [], getattr(fs, "call_s3", None)
+    if ask is not None:
+        # A page of two; the server would hold 1,000 to it.
+        monkeypatch.setattr(
+            fs, "call_s3", lambda *of, **more: (asked.append(more), ask(*of, MaxKeys=2, **more))[1]
+        )
+        assert next(objects(root))[0]
+        assert len(asked) == 1
+    assert sorted(walk(root, [".wav"])) == FOUND
+    assert next(walk(root, [".wav"])) == "top.wav"
+    assert sorted(right_in(root, "a", [".wav"])) == ["a/1.wav", "a/2.WAV"]
+    assert sorted(right_in(root, "", [".wav"])) == ["top.wav"]
+    assert list(right_in(root, "gone", [".wav"])) == []
+    source = RemoteSource(str(root), Cache(Path("unused"), 1))
+    for name in FOUND:
+        assert source.stat(name) == source._look_up(name)
+        assert source.stat(name)[0] == len(name)
+    with pytest.raises(FileNotFoundError):
+        source.stat("a/gone.wav")
 
 
 def test_texts_beside_their_audio_are_read_many_at_a_time_and_in_order(

@@ -15,21 +15,23 @@ import secrets
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from io import FileIO
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.audio.source import AudioSource, FolderSource, open_file
 from pipeline.errors import PipelineError
-from pipeline.storage.paths import resolve_path, store, version_of
+from pipeline.storage.on_disk import DiskMap
+from pipeline.storage.paths import objects, resolve_path, store, version_of
 
 FOLDERS = 4  # listings that a process keeps while it plans
 OBJECTS = 1024  # versions that a process remembers while it loads
 LOCKS = 64  # objects that may be fetched side by side; those of one lock wait for each other
 SHARE = 16  # a process looks at the cache's size when it added this part of it
+T = TypeVar("T")
 TRIES, PAUSE = 3, 2.0  # for a store that does not answer; seconds, doubled each time
 
 
@@ -122,7 +124,7 @@ class RemoteSource:
     cache: Cache
 
     @cached_property
-    def _listing(self) -> Callable[[str], dict[str, tuple[int, int]]]:
+    def _listing(self) -> Callable[[str], DiskMap[tuple[int, int]]]:
         return lru_cache(FOLDERS)(self._list)
 
     @cached_property
@@ -162,26 +164,31 @@ class RemoteSource:
         fs, root = store(resolve_path(self.root))
         return _size_version(_patient(lambda: fs.info(f"{root}/{locator}")))
 
-    def _list(self, folder: str) -> dict[str, tuple[int, int]]:
-        fs, root = store(resolve_path(self.root))
+    def _list(self, folder: str) -> DiskMap[tuple[int, int]]:
+        place = resolve_path(f"{self.root}/{folder}".rstrip("/"))
+
+        def listed() -> DiskMap[tuple[int, int]]:
+            found = DiskMap[tuple[int, int]]()
+            for name, info in objects(place, below=False):
+                found[name] = _size_version(info)
+            return found
+
         try:
-            entries = _patient(lambda: fs.ls(f"{root}/{folder}".rstrip("/"), detail=True))
+            return _patient(listed)
         except FileNotFoundError:
-            return {}
-        files = (entry for entry in entries if entry["type"] == "file")
-        return {PurePosixPath(entry["name"]).name: _size_version(entry) for entry in files}
+            return DiskMap()
 
 
 _listing = threading.Lock()  # planning asks from many threads, and one of them may list a folder
 
 
-def _size_version(info: dict[str, Any]) -> tuple[int, int]:
+def _size_version(info: Mapping[str, Any]) -> tuple[int, int]:
     """Return the bytes of an object, and 56 bits that change with its content."""
     digest = hashlib.sha256(repr(version_of(info)).strip("'\"").encode()).digest()
     return int(info["size"] or 0), int.from_bytes(digest[:7], "big")
 
 
-def _patient(ask: Callable[[], Any]) -> Any:
+def _patient(ask: Callable[[], T]) -> T:
     """Call the store, and again after a pause if it fails.
 
     Raises FileNotFoundError for what is not there, PipelineError after several failures: no OSError,

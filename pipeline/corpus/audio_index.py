@@ -5,12 +5,13 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from pipeline.audio.source import AudioSource, FolderSource
 from pipeline.corpus.entry import Scope
 from pipeline.corpus.file_table import File, FileTable
-from pipeline.corpus.listing import is_so, nfc, walk
+from pipeline.corpus.listing import is_so, nfc, right_in, walk
 from pipeline.storage.paths import is_url
 
 # In order of preference where one name comes in several: lossless first.
@@ -40,7 +41,7 @@ class AudioIndex:
         leave: bool = False,
         listing: Iterable[str] | None = None,
     ) -> None:
-        """List the files below `root`, or take in a `listing` of them.
+        """Find the files below `root`, or those of a `listing`.
 
         A name may also lead to audio below `also`; with `leave`, to any file, and it may be a URL.
         """
@@ -50,10 +51,16 @@ class AudioIndex:
         self.endings = AUDIO_ENDINGS if ext is None else ("." + ext.lower().lstrip("."),)
         self._known = frozenset([*self.endings, *AUDIO_ENDINGS])
         self._root_parts = [part for part in nfc(self.root.as_posix()).split("/") if part]
-        found = walk(root, self.endings) if listing is None else listing
-        self._files = FileTable(found, self.without_ending)
+        if listing is None:
+            here = partial(right_in, root, endings=self.endings)
+            self._files = FileTable(walk(root, self.endings), self.without_ending, here)
+        else:
+            self._files = FileTable(listing, self.without_ending)
         self.any_below, self.unnameable = self._files.any_below, self._files.unnameable
         self.unnamed, self.name_none = self._files.unnamed, self._files.name_none
+
+    def __bool__(self) -> bool:
+        return bool(self._files)
 
     def __len__(self) -> int:
         return len(self._files)
@@ -102,13 +109,23 @@ class AudioIndex:
         plain = posixpath.normpath(name) if name else ""
         if scope is Scope.EXACT:
             return self._at(plain)
+        for path in self._nearest_places(plain, near, scope) if plain else ():
+            if found := self._same_stem(path, path.rpartition("/")[0]):
+                return self._one_ending(found, plain)
         matches = [match for match in self._same_stem(plain) if self._ends_with(match, plain)]
-        if scope is Scope.BELOW and near:
-            matches = [match for match in matches if match.plain.startswith(near + "/")]
-        matches = self._nearest(matches, plain, near)
+        if near:
+            below = [match for match in matches if match.plain.startswith(near + "/")]
+            matches = below if scope is Scope.BELOW else below or matches
         if not matches and scope is Scope.ANYWHERE:
             return self._at(plain)
         return self._one_ending(matches, plain)
+
+    def _nearest_places(self, name: str, near: str | None, scope: Scope) -> Iterator[str]:
+        """Yield the paths that `name` means before any other, for which no further folder need be listed."""
+        if near:
+            yield posixpath.join(near, name)
+        if not near or scope is Scope.ANYWHERE or name.startswith(near + "/"):
+            yield name
 
     def is_outside(self, name: str, near: str | None = None) -> bool:
         """Return whether `name` is a URL, or the path of audio that is there but out of the corpus."""
@@ -161,16 +178,6 @@ class AudioIndex:
             return True
         parts = self.without_ending(name).split("/")
         return self._parts(file)[-len(parts) :] == parts
-
-    def _nearest(self, matches: list[File], name: str, near: str | None) -> list[File]:
-        if len(matches) < 2:
-            return matches
-        stem = self.without_ending(name)
-        for exact in [stem] if near is None else [posixpath.join(near, stem), stem]:
-            if beside := [match for match in matches if match.plain == exact]:
-                return beside
-        below = [match for match in matches if near and match.plain.startswith(near + "/")]
-        return below or matches
 
     def _one_ending(self, matches: Sequence[File], name: str) -> Sequence[File]:
         """Choose among files that differ in their ending only: the one `name` has, else the best."""

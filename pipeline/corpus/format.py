@@ -60,7 +60,7 @@ class CorpusProbe:
             return None
         usual = [self.folder / name for name in USUAL_FILES]
         found = [path for path in usual if path.is_file()]
-        tables = [] if found else [name for name in scan(self.folder, TABLES) if "/" not in name]
+        tables = [] if found else list(scan(self.folder, TABLES, below=False))
         return found[0] if found else self.folder / tables[0] if len(tables) == 1 else None
 
     @property

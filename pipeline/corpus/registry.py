@@ -52,8 +52,8 @@ CHOICES = ("auto", *FORMATS)  # of --transcripts
 def open_corpus(settings: CorpusSettings) -> Corpus:
     """Open the corpus that the settings name, in the format they name or the first that fits.
 
-    Lists the audio folder and reads the first lines of the transcripts. Raises UsageError, one sentence,
-    if there is no such folder or file, or no format fits.
+    Reads the first lines of the transcripts, and of the audio folder what tells the format. Raises
+    UsageError, one sentence, if there is no such folder or file, or no format fits.
     """
     if settings.audio is None:
         raise UsageError("no audio: give a folder of recordings, or a Hugging Face dataset")

@@ -8,6 +8,7 @@ as bytes that sort as the texts do.
 from __future__ import annotations
 
 import errno
+import heapq
 import os
 import pickle
 import sqlite3
@@ -20,7 +21,7 @@ from typing import Any, Generic, TypeVar
 CACHE_KIB = 64 << 10  # of a database that stay in memory
 PRAGMAS = ("journal_mode=OFF", "synchronous=OFF", "secure_delete=OFF")  # nobody reads it after a crash
 BATCH = 4096  # rows written together
-HELD = 1 << 17  # values of a `DiskMap` in memory before they go to its database: a map this small needs none
+HELD = 1 << 17  # values of a `DiskMap`, texts of a `SmallestFirst`, in memory before they go to a database
 REFUSALS = {sqlite3.SQLITE_FULL: errno.ENOSPC, sqlite3.SQLITE_CANTOPEN: errno.EACCES}
 WHERE = "the temporary folder (TMPDIR)"
 
@@ -100,7 +101,7 @@ class SortedTexts:
     """Texts in the order of a key, however many were added; those of one key in their own order."""
 
     def __init__(self) -> None:
-        self._database = Database("texts(key BLOB, text BLOB)")
+        self._database: Database | None = None
         self._added: list[tuple[bytes, bytes | None]] = []
         self._count = 0
 
@@ -110,19 +111,53 @@ class SortedTexts:
         self._added.append((packed, None) if key is None or key == text else (pack(key), packed))
         self._count += 1
         if len(self._added) == BATCH:
-            self._write()
+            self._spill()
 
-    def _write(self) -> None:
+    def _spill(self) -> Database:
+        if self._database is None:
+            self._database = Database("texts(key BLOB, text BLOB)")
         self._database.insert("INSERT INTO texts VALUES (?, ?)", self._added)
         self._added.clear()
+        return self._database
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[str]:
-        self._write()
-        found = self._database.each("SELECT coalesce(text, key) FROM texts ORDER BY key, coalesce(text, key)")
+        if self._database is None:
+            held = sorted((key, key if text is None else text) for key, text in self._added)
+            return (unpack(text) for _, text in held)
+        found = self._spill().each("SELECT coalesce(text, key) FROM texts ORDER BY key, coalesce(text, key)")
         return (unpack(text) for (text,) in found)
+
+
+class SmallestFirst:
+    """Texts, however many, of which the one with the smallest key is taken first."""
+
+    def __init__(self) -> None:
+        self._held: list[tuple[bytes, bytes]] = []
+        self._database: Database | None = None
+
+    def add(self, text: str, key: str) -> None:
+        """Add a text."""
+        heapq.heappush(self._held, (pack(key), pack(text)))
+        if len(self._held) > HELD:
+            self._spill()
+
+    def _spill(self) -> None:
+        if self._database is None:
+            self._database = Database("texts(key BLOB, text BLOB, PRIMARY KEY(key, text)) WITHOUT ROWID")
+        self._database.insert("INSERT OR IGNORE INTO texts VALUES (?, ?)", self._held)
+        self._held.clear()
+
+    def pop(self) -> str | None:
+        """Take the text with the smallest key, of equal keys the smallest text; None if none is left."""
+        if self._database is not None:
+            least = self._database.all("SELECT key, text FROM texts ORDER BY key, text LIMIT 1")
+            if least and (not self._held or least[0] < self._held[0]):
+                self._database.run("DELETE FROM texts WHERE key = ? AND text = ?", least[0])
+                return unpack(least[0][1])
+        return unpack(heapq.heappop(self._held)[1]) if self._held else None
 
 
 class DiskMap(Generic[T]):

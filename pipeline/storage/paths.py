@@ -195,8 +195,32 @@ def sizes(folder: Path) -> dict[str, int]:
         return {}
 
 
-def find(folder: Path) -> list[str]:
-    """List all objects below a folder of a store: paths relative to it."""
+def objects(folder: Path, *, below: bool = True) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what a store says of each object below a folder, or right in it only, by its relative path.
+
+    Those of S3 are never all in memory: fsspec returns whole listings, so its pages are asked for one by one.
+    Raises OSError.
+    """
     fs, path = store(folder)
     prefix = path + "/"
-    return [name.removeprefix(prefix) for name in fs.find(path) if name.startswith(prefix)]
+    if hasattr(fs, "call_s3"):
+        found = _pages(fs, prefix, "" if below else "/")
+    elif below:
+        found = fs.find(path, detail=True).values()
+    else:
+        found = (each for each in fs.ls(path, detail=True) if each["type"] == "file")
+    for each in found:
+        if each["name"].startswith(prefix):
+            yield each["name"].removeprefix(prefix), each
+
+
+def _pages(fs: Any, prefix: str, delimiter: str) -> Iterator[Mapping[str, Any]]:
+    bucket, _, key = prefix.partition("/")
+    wanted = {"Bucket": bucket, "Prefix": key, "Delimiter": delimiter}
+    while True:
+        page = fs.call_s3("list_objects_v2", **wanted)
+        for each in page.get("Contents", ()):
+            yield {"name": f"{bucket}/{each['Key']}", "size": each["Size"], **each}
+        if not page.get("IsTruncated"):
+            return
+        wanted["ContinuationToken"] = page["NextContinuationToken"]

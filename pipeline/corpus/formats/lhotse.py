@@ -154,7 +154,7 @@ def manifest_of(given: CorpusProbe) -> Path | None:
     folder = given.text_folder
     if folder is None:
         return None
-    names = [name for name in scan(folder, ENDINGS) if "/" not in name]
+    names = list(scan(folder, ENDINGS, below=False))
     found = [name for word in ("cuts", "supervisions") for name in names if word in name]
     return folder / found[0] if found else None
 

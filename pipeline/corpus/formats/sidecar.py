@@ -82,13 +82,14 @@ def _of_json(text: str, where: str, name: str, settings: CorpusSettings) -> Entr
 
 
 def _texts(root: Path) -> Iterator[Text]:
-    """Return audio paths without ending and the text that counts for each; sorted by folder, then name."""
-    ranked = SortedTexts()
-    for path in walk(root, ENDINGS):
-        name, ending = _split(path)
-        ranked.add(path, "\0".join((name.rpartition("/")[0], name, str(ENDINGS.index(ending)))))
-    for name, paths in groupby(ranked, key=lambda path: _split(path)[0]):
-        yield name, next(paths)
+    """Yield audio paths without ending and the text that counts for each; sorted by folder, then name."""
+    for _, paths in groupby(walk(root, ENDINGS), key=lambda path: nfc(path.rpartition("/")[0])):
+        ranked = SortedTexts()
+        for path in paths:
+            name, ending = _split(path)
+            ranked.add(path, f"{name}\0{ENDINGS.index(ending)}")
+        for name, same in groupby(ranked, key=lambda path: _split(path)[0]):
+            yield name, next(same)
 
 
 def _split(path: str) -> tuple[str, str]:
