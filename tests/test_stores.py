@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
@@ -128,6 +130,29 @@ def test_guarantee_4_a_finished_dataset_is_left_alone_and_a_changed_object_redon
     make(there, settings)
     changed = {name for name, raw in stored(there).items() if name.startswith("data") and before[name] != raw}
     assert changed == {"data/train-00001.jsonl"}
+
+
+def test_to_confirm_a_finished_dataset_each_listing_is_asked_for_once_and_each_part_of_the_plan(
+    bucket, corpus, monkeypatch
+):
+    from moto.server import DomainDispatcherApplication
+
+    settings = settings_for(corpus, **{"output.shard_size": 2})
+    root = make(bucket / "out", settings)
+    asked, answer = list[tuple[str, str, str]](), DomainDispatcherApplication.__call__
+
+    def noted(application, environ, respond):
+        query = dict(parse_qsl(environ["QUERY_STRING"]))
+        asked.append((environ["REQUEST_METHOD"], environ["PATH_INFO"], query.get("prefix", "")))
+        return answer(application, environ, respond)
+
+    monkeypatch.setattr(DomainDispatcherApplication, "__call__", noted)
+    make(root, settings)
+    for folder in ("state", "data", "rejected"):
+        assert [prefix for _, _, prefix in asked].count(f"out/{folder}/") == 1, folder
+    parts = Counter(path for method, path, _ in asked if method == "HEAD" and "/manifest/part-" in path)
+    assert len(parts) > 2
+    assert set(parts.values()) == {1}
 
 
 def test_a_corpus_in_a_store_gives_the_rows_of_the_same_on_disk(tmp_path, bucket, corpus):
