@@ -94,7 +94,9 @@ class _Handler(BaseHTTPRequestHandler):
         below = {name for name in names if end and end in name.removeprefix(prefix)}
         folders = sorted({prefix + name.removeprefix(prefix).split(str(end))[0] + str(end) for name in below})
         items = [self.store.about(bucket, name) for name in names if name not in below]
-        return {"items": items, "prefixes": folders}
+        first, most = int(given.get("pageToken", 0)), int(given.get("maxResults", len(items) + 1))
+        rest = {"nextPageToken": str(first + most)} if first + most < len(items) else {}
+        return {"items": items[first : first + most], "prefixes": folders if first == 0 else [], **rest}
 
     def do_DELETE(self) -> None:
         _, bucket, name, _ = self._asked()

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl
 import pytest
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
 from segment_helpers import record, segments
-from store_helpers import new_bucket, s3, stored
+from store_helpers import google, new_bucket, s3, stored
 from test_plan_files import clip_of, parquets, tars
 
 from pipeline.__main__ import main
@@ -46,6 +46,12 @@ KILLS = 3
 @pytest.fixture(scope="module")
 def server():
     with s3():
+        yield
+
+
+@pytest.fixture(scope="module")
+def google_server():
+    with google():
         yield
 
 
@@ -171,20 +177,23 @@ def test_a_corpus_in_a_store_gives_the_rows_of_the_same_on_disk(tmp_path, bucket
 FOUND = ["a b/5.wav", "a/1.wav", "a/2.WAV", "a/b/3.wav", "top.wav"]
 
 
-@pytest.mark.parametrize("protocol", ["s3", "memory"])
-def test_a_listing_is_the_same_in_every_store_and_that_of_s3_is_read_page_by_page(
-    server, monkeypatch, protocol
+@pytest.mark.parametrize(("protocol", "page"), [("s3", "MaxKeys"), ("gs", "maxResults"), ("memory", None)])
+def test_a_listing_is_the_same_in_every_store_and_read_page_by_page_where_there_are_pages(
+    server, google_server, monkeypatch, protocol, page
 ):
     root = new_bucket(protocol) / "corpus"
     fs, path = store(root)
     for name in [*FOUND, "a/note.txt", "a/.hidden.wav", ".git/4.wav", "../corpus2/6.wav"]:
         fs.pipe_file(posixpath.normpath(f"{path}/{name}"), name.encode())
-    asked, ask = [], getattr(fs, "call_s3", None)
-    if ask is not None:
-        # A page of two; the server would hold 1,000 to it.
-        monkeypatch.setattr(
-            fs, "call_s3", lambda *of, **more: (asked.append(more), ask(*of, MaxKeys=2, **more))[1]
-        )
+    if page is not None:
+        asked, call = [], "call_s3" if protocol == "s3" else "call"
+        ask = getattr(fs, call)
+
+        def two_at_a_time(*arguments, **more):
+            asked.append(arguments)
+            return ask(*arguments, **more, **{page: 2})
+
+        monkeypatch.setattr(fs, call, two_at_a_time)
         assert next(objects(root))[0]
         assert len(asked) == 1
     assert sorted(walk(root, [".wav"])) == FOUND

@@ -92,8 +92,8 @@ class FileTable:
             self._has_stems = True
 
     def _row(self, path: str) -> tuple[int, int, str, str, str | None] | None:
-        escaped = os.fsencode(path).decode("utf-8", "backslashreplace")
-        if escaped != path:
+        if not is_printable(path):
+            escaped = os.fsencode(path).decode("utf-8", "backslashreplace")
             self._database.run("INSERT INTO unnameable VALUES (?)", (escaped,))
             return None
         composed = nfc(path)

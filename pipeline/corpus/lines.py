@@ -11,7 +11,6 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -21,14 +20,12 @@ from pipeline.config import CorpusSettings
 from pipeline.corpus import encodings
 from pipeline.corpus.entry import Malformed
 from pipeline.errors import UsageError, naming
-from pipeline.runtime import ahead
-from pipeline.storage.paths import is_remote
+from pipeline.storage.paths import is_remote, read_each
 
 HEAD = 100  # lines that recognition looks at
 SAMPLE = 1 << 16  # bytes that the encoding is recognised by
 MAX_LINE = 1 << 22  # characters; a longer line is no entry
 TOO_LONG = f"is longer than {MAX_LINE:,} characters"
-READERS = 16  # files of a store that are read at a time
 MAX_TEXT = 1 << 26  # bytes; a larger file is no transcript of one recording
 
 T = TypeVar("T")
@@ -178,19 +175,8 @@ def read_content(path: Path) -> bytes | str:
 
 
 def read_many(root: Path, items: Iterable[T], path_of: Callable[[T], str]) -> Iterator[tuple[T, bytes | str]]:
-    """Yield each item with what `read_content` returns of its file below `root`.
-
-    Many files of a store are read at a time, since each takes as long as the store takes to answer.
-    """
-
-    def read(item: T) -> tuple[T, bytes | str]:
-        return item, read_content(root / path_of(item))
-
-    if not is_remote(root):
-        yield from map(read, items)
-        return
-    with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
-        yield from ahead(pool, read, items, 2 * READERS)
+    """Yield each item with what `read_content` returns of its file below `root`; see `read_each`."""
+    return read_each(root, lambda item: (item, read_content(root / path_of(item))), items)
 
 
 def decoded(content: bytes | str, where: str, settings: CorpusSettings) -> str | Malformed:

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError, naming
 from pipeline.storage.files import remove, replacing
-from pipeline.storage.paths import local
+from pipeline.storage.paths import local, read_each
 from pipeline.utterance import Utterance
 
 SCHEMA = pa.schema(
@@ -121,10 +121,11 @@ class Manifest:
     def follow(self) -> list[ShardPlan]:
         """Take in the chunks that were added since, and return their shards. Raises as opening does."""
         before = len(self.shards)
-        for chunk in sorted(self.folder.glob("part-*.parquet"))[len(self.chunks) :]:
+        found = sorted(self.folder.glob("part-*.parquet"))[len(self.chunks) :]
+        for chunk, listed in zip(found, read_each(self.folder, _shard_list, found), strict=True):
             if chunk.name != self._next_chunk().name:
                 raise damaged(self._next_chunk(), "is missing")
-            self._take_in(chunk)
+            self._take_in(chunk, listed)
         return self.shards[before:]
 
     def append(self, groups: Iterable[list[ManifestRow]], *, stood: int) -> Iterator[list[ShardPlan]]:
@@ -139,7 +140,7 @@ class Manifest:
             length = min(max(1, before - stood), MAX_SHARDS)
             if not write_chunk(chunk, itertools.islice(rest, length)):
                 return
-            self._take_in(chunk)
+            self._take_in(chunk, _shard_list(chunk))
             yield self.shards[before:]
 
     def cut(self, shards: int) -> None:
@@ -150,8 +151,8 @@ class Manifest:
             self.shards = [shard for shard in self.shards if shard.chunk != chunk]
         self.rows = sum(shard.rows for shard in self.shards)
 
-    def _take_in(self, chunk: Path) -> None:
-        for group, entry in enumerate(_shard_list(chunk)):
+    def _take_in(self, chunk: Path, listed: list[dict[str, Any]]) -> None:
+        for group, entry in enumerate(listed):
             self.shards.append(
                 ShardPlan(len(self.shards), self.rows, entry["rows"], entry["digest"], chunk, group)
             )

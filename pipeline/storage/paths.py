@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pipeline.errors import MissingPackage, PipelineError, UsageError, naming
+from pipeline.runtime import ahead
 from pipeline.storage.scratch import scratch_folder
 
 EXTRAS = {
@@ -25,11 +28,16 @@ EXTRAS = {
 # Nothing that reads from any server, or through another scheme: a setting may come from a stranger's dataset.
 STORES = frozenset((*EXTRAS, "hf", "abfs", "abfss", "az", "adl", "oci", "memory"))
 
+READERS = 16  # files of a store that are read at a time
+
 # Of an object's information, by store; the first that is there tells one content from another.
 VERSION_KEYS = (
     *("ETag", "etag", "md5Hash", "blob_id", "oid"),
     *("LastModified", "last_modified", "mtime", "updated"),
 )
+
+T = TypeVar("T")
+Made = TypeVar("Made")
 
 
 def is_url(text: str) -> bool:
@@ -158,6 +166,18 @@ def fetch(folder: Path, names: Iterable[str]) -> dict[str, bytes]:
     return {name.rpartition("/")[2]: content for name, content in read.items()}
 
 
+def read_each(place: Path, read: Callable[[T], Made], items: Iterable[T]) -> Iterator[Made]:
+    """Yield what `read` makes of each item, in order.
+
+    Of a store many are read at a time, since each takes as long as the store takes to answer.
+    """
+    if not is_remote(place):
+        yield from map(read, items)
+        return
+    with ThreadPoolExecutor(READERS, thread_name_prefix="read") as pool:
+        yield from ahead(pool, read, items, 2 * READERS)
+
+
 def versions(folder: Path) -> dict[str, str | None]:
     """Return what tells one content from another of each object right below a folder of a store, by name.
 
@@ -198,29 +218,47 @@ def sizes(folder: Path) -> dict[str, int]:
 def objects(folder: Path, *, below: bool = True) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield what a store says of each object below a folder, or right in it only, by its relative path.
 
-    Those of S3 are never all in memory: fsspec returns whole listings, so its pages are asked for one by one.
-    Raises OSError.
+    Those of S3 and of Google's store are never all in memory: fsspec's listings are whole, so their pages are
+    asked for one by one. Raises OSError.
     """
     fs, path = store(folder)
-    prefix = path + "/"
-    if hasattr(fs, "call_s3"):
-        found = _pages(fs, prefix, "" if below else "/")
+    prefix, delimiter = path + "/", "" if below else "/"
+    found: Iterable[tuple[str, Mapping[str, Any]]]
+    if ask := PAGES.get(cast(Any, folder).protocol):
+        found = _by_pages(partial(ask, fs), prefix, delimiter)
     elif below:
-        found = fs.find(path, detail=True).values()
+        found = ((each["name"], each) for each in fs.find(path, detail=True).values())
     else:
-        found = (each for each in fs.ls(path, detail=True) if each["type"] == "file")
-    for each in found:
-        if each["name"].startswith(prefix):
-            yield each["name"].removeprefix(prefix), each
+        found = ((each["name"], each) for each in fs.ls(path, detail=True) if each["type"] == "file")
+    for name, information in found:
+        if name.startswith(prefix):
+            yield name.removeprefix(prefix), information
 
 
-def _pages(fs: Any, prefix: str, delimiter: str) -> Iterator[Mapping[str, Any]]:
-    bucket, _, key = prefix.partition("/")
-    wanted = {"Bucket": bucket, "Prefix": key, "Delimiter": delimiter}
-    while True:
-        page = fs.call_s3("list_objects_v2", **wanted)
-        for each in page.get("Contents", ()):
-            yield {"name": f"{bucket}/{each['Key']}", "size": each["Size"], **each}
-        if not page.get("IsTruncated"):
-            return
-        wanted["ContinuationToken"] = page["NextContinuationToken"]
+Page = tuple[list[tuple[str, Mapping[str, Any]]], str | None]  # names and what is said of them; the next page
+
+
+def _by_pages(
+    ask: Callable[[str, str, str, str | None], Page], place: str, delimiter: str
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    bucket, _, prefix = place.partition("/")
+    page: str | None = ""
+    while page is not None:
+        found, page = ask(bucket, prefix, delimiter, page or None)
+        yield from ((f"{bucket}/{name}", information) for name, information in found)
+
+
+def _page_of_s3(fs: Any, bucket: str, prefix: str, delimiter: str, page: str | None) -> Page:
+    more = {} if page is None else {"ContinuationToken": page}
+    listed = fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, Delimiter=delimiter, **more)
+    found = ((each["Key"], {"size": each["Size"], **each}) for each in listed.get("Contents", ()))
+    return list(found), listed.get("NextContinuationToken")
+
+
+def _page_of_google(fs: Any, bucket: str, prefix: str, delimiter: str, page: str | None) -> Page:
+    wanted = {"prefix": prefix, "delimiter": delimiter or None, "pageToken": page}
+    listed = fs.call("GET", "b/{}/o", bucket, json_out=True, **wanted)
+    return [(each["name"], each) for each in listed.get("items", ())], listed.get("nextPageToken")
+
+
+PAGES = {"s3": _page_of_s3, "s3a": _page_of_s3, "gs": _page_of_google, "gcs": _page_of_google}  # by protocol
