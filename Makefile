@@ -41,7 +41,7 @@ ui: .venv/tts  ## the web page on this machine: [ARGS="MODEL --codec …"]
 	$(RUN) gradio_tts_ui.py $(ARGS)
 
 bench: .venv/all  ## every benchmark that this machine can run; results in benchmarks/results/
-	for name in feed encode end_to_end plan export validate speak; do $(RUN) -m benchmarks.$$name || exit 1; done
+	for name in feed encode end_to_end plan restart export validate speak; do $(RUN) -m benchmarks.$$name || exit 1; done
 
 gpu-check: .venv/all  ## prove the CUDA path on this machine's GPU: [ARGS=--dry] without one
 	$(RUN) -m benchmarks.gpu_check $(ARGS)

@@ -6,7 +6,7 @@ would make must be written to a file first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeline.config import CorpusSettings
@@ -15,15 +15,14 @@ from pipeline.corpus.corpus import Corpus
 from pipeline.corpus.entry import Entry, Malformed
 from pipeline.corpus.fields import LONGEST
 from pipeline.corpus.format import CorpusProbe, FolderFormat
+from pipeline.corpus.tables import Row, Table
 from pipeline.errors import UsageError
-from pipeline.storage.on_disk import DiskMap
+
+TABLES = ("wav.scp", "segments", "utt2spk", "utt2lang")
 
 
-def _into(table: DiskMap[str], path: Path, settings: CorpusSettings) -> Iterator[Malformed]:
-    """Read lines `key value` of a file that may be there; yield those that are none.
-
-    A key's last line counts, as in Kaldi.
-    """
+def _rows(path: Path, settings: CorpusSettings) -> Iterator[Row | Malformed]:
+    """Yield the lines `key value` of a file that may be there."""
     for where, line in lines.read_lines(path, settings) if path.is_file() else ():
         columns = line.split(None, 1) if isinstance(line, str) else []
         if isinstance(line, Malformed):
@@ -31,34 +30,40 @@ def _into(table: DiskMap[str], path: Path, settings: CorpusSettings) -> Iterator
         elif len(columns) < 2:
             yield Malformed(where, f"has a key and no value: {line.strip()!r}")
         else:
-            table[columns[0]] = columns[1].strip()
+            yield where, columns[0], columns[1].strip()
 
 
 def entries(folder: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
-    """Yield the entries of `text`, in its order, after the unreadable lines of the other files."""
-    tables = {name: DiskMap[str]() for name in ("wav.scp", "segments", "utt2spk", "utt2lang")}
-    for name, table in tables.items():
-        yield from _into(table, folder / name, given.settings)
-    recordings, segments, speakers, languages = tables.values()
+    """Yield the entries of `text`, in its order, and lines of the other files that are amiss.
+
+    Kaldi sorts all of them alike, so they are read side by side.
+    """
+    malformed: list[Malformed] = []
+    tables = [Table(_rows(folder / name, given.settings), malformed) for name in TABLES]
     near = given.index.near(folder)
     for where, line in lines.read_lines(folder / "text", given.settings):
-        if isinstance(line, Malformed):
-            yield line
-            continue
-        key, text = (*line.split(None, 1), "", "")[:2]
-        times = segment(segments.get(key), where)
-        if isinstance(times, Malformed):
-            yield times
-            continue
-        recording, start, end = times or (key, None, None)
-        audio = recordings.get(recording) or recording
-        if audio.endswith("|"):
-            yield Malformed(
-                where, f"{recording} is made by a command, which is not run; write its audio to a file"
-            )
-            continue
-        speaker, language = speakers.get(key), languages.get(key)
-        yield Entry(where, audio, text, key, speaker, language, start, end, near, leaves=True)
+        entry = line if isinstance(line, Malformed) else _entry(line, where, tables, near)
+        yield from malformed
+        malformed.clear()
+        yield entry
+    for table in tables:
+        table.read_on()
+    yield from malformed
+
+
+def _entry(line: str, where: str, tables: Sequence[Table], near: str | None) -> Entry | Malformed:
+    recordings, segments, speakers, languages = tables
+    key, text = (*line.split(None, 1), "", "")[:2]
+    times = segment(segments.get(key), where)
+    if isinstance(times, Malformed):
+        return times
+    recording, start, end = times or (key, None, None)
+    audio = recordings.get(recording) or recording
+    if audio.endswith("|"):
+        why = f"{recording} is made by a command, which is not run; write its audio to a file"
+        return Malformed(where, why)
+    speaker, language = speakers.get(key), languages.get(key)
+    return Entry(where, audio, text, key, speaker, language, start, end, near, leaves=True)
 
 
 def segment(line: str | None, where: str) -> tuple[str, float, float | None] | Malformed | None:

@@ -22,8 +22,8 @@ from pipeline.corpus.fields import LONGEST, plain
 from pipeline.corpus.format import CorpusProbe, FolderFormat
 from pipeline.corpus.formats import jsonl
 from pipeline.corpus.listing import scan
+from pipeline.corpus.tables import Row, Table
 from pipeline.errors import UsageError
-from pipeline.storage.on_disk import DiskMap
 
 ENDINGS = (".jsonl", ".jsonl.gz")
 EDGE = 0.001  # seconds; a supervision this close to both ends of its recording is all of it
@@ -34,6 +34,7 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
     """Yield the entries of a file of cuts or of supervisions, in its order."""
     near = given.index.near(path.parent)
     recordings: Recordings | None = None
+    malformed: list[Malformed] = []
     for where, line in lines.read_lines(path, given.settings):
         row = line if isinstance(line, Malformed) else jsonl.parse(line, where)
         if isinstance(row, Malformed):
@@ -42,8 +43,14 @@ def entries(path: Path, given: CorpusProbe) -> Iterator[Entry | Malformed]:
             yield from _of_cut(row, where, near)
         else:
             if recordings is None:
-                recordings = Recordings(path, given.settings)
-            yield _of_supervision(row, recordings, where, near)
+                recordings = Recordings(path, given.settings, malformed)
+            entry = _of_supervision(row, recordings, where, near)
+            yield from malformed
+            malformed.clear()
+            yield entry
+    if recordings is not None:
+        recordings.read_on()
+        yield from malformed
 
 
 def is_cut(row: Json) -> bool:
@@ -59,19 +66,17 @@ def is_supervision(row: Json) -> bool:
 class Recordings:
     """Recordings by id. In lhotse's recipes their file has the supervisions' name but for the word."""
 
-    def __init__(self, path: Path, settings: CorpusSettings) -> None:
-        """Read them. Raises UsageError if there is no file of them beside the supervisions."""
+    def __init__(self, path: Path, settings: CorpusSettings, malformed: list[Malformed]) -> None:
+        """Find them. Raises UsageError if there is no file of them beside the supervisions."""
         beside = path.with_name(path.name.replace("supervisions", "recordings"))
         if beside == path or not beside.is_file():
             raise UsageError(
                 f"{path} holds supervisions, and there is no file of their recordings, {beside.name}, "
                 "beside it"
             )
-        self._lines = DiskMap[str]()
+        self._lines = Table(_recordings(beside, settings), malformed)
+        self.read_on = self._lines.read_on
         self._latest: tuple[str | None, Json | None] = None, None  # supervisions of one follow each other
-        for where, line in lines.read_lines(beside, settings):
-            if isinstance(line, str) and not isinstance(row := jsonl.parse(line, where), Malformed):
-                self._lines[str(row.get("id"))] = line
 
     def get(self, name: str) -> Json | None:
         """Return a recording; None if there is none of this id."""
@@ -79,6 +84,12 @@ class Recordings:
             line = self._lines.get(name)
             self._latest = name, None if line is None else json.loads(line)
         return self._latest[1]
+
+
+def _recordings(path: Path, settings: CorpusSettings) -> Iterator[Row | Malformed]:
+    for where, line in lines.read_lines(path, settings):
+        row = line if isinstance(line, Malformed) else jsonl.parse(line, where)
+        yield row if isinstance(row, Malformed) else (where, str(row.get("id")), str(line))
 
 
 def _of_cut(cut: Json, where: str, near: str | None) -> Iterator[Entry | Malformed]:
