@@ -17,6 +17,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 import pytest
+import torch
 from engine_helpers import CLIPS, build_corpus, content, make, settings_for
 
 from pipeline.build.create import create
@@ -48,6 +49,7 @@ def killed_after(seconds: float, work: Callable[[], object]) -> bool:
     """Run `work` in a child and kill it with SIGKILL after some time; whether it was still at work then."""
     child = os.fork()
     if child == 0:
+        torch.set_num_threads(1)  # the threads of its pool are not there
         os.setsid()  # so that its loader workers can be killed with it, as on a lost machine
         forkserver._forkserver.__init__()  # the server that it has inherited is not its child
         status = 1
