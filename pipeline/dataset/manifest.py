@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from pipeline.errors import UsageError, naming
 from pipeline.storage.files import remove, replacing
-from pipeline.storage.paths import local, read_each
+from pipeline.storage.paths import is_remote, local, read_each
 from pipeline.utterance import Utterance
 
 SCHEMA = pa.schema(
@@ -237,12 +237,18 @@ def damaged(chunk: Path, what: str) -> UsageError:
 def _reading(chunk: Path, copy: Path | None = None) -> Iterator[Any]:
     """Open a chunk, or the copy of it, for a block. Raises UsageError if it is not what was written."""
     try:
-        with naming(chunk), (copy or chunk).open("rb") as file:
+        with naming(chunk), _opened(copy or chunk) as file:
             yield file
     except (OSError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk, not the file
         raise damaged(chunk, "is damaged") from error
+
+
+def _opened(path: Path) -> Any:
+    # Not Python's file where it need not be: Arrow's threads let go of what they read of one when they come
+    # to it, and abort the process if Python is ending.
+    return path.open("rb") if is_remote(path) else pa.OSFile(str(path))
 
 
 def _metadata(chunk: Path) -> Any:
