@@ -183,17 +183,14 @@ def versions(folder: Path) -> dict[str, str | None]:
 
     It is None where the store says nothing of the kind.
     """
-    fs, path = store(folder)
     try:
         with _talking(folder):
-            listed = fs.ls(path, detail=True)
+            return {
+                name: None if (mark := version_of(said)) is None else repr(mark)
+                for name, said in objects(folder, below=False)
+            }
     except FileNotFoundError:
         return {}
-    return {
-        each["name"].rpartition("/")[2]: None if (mark := version_of(each)) is None else repr(mark)
-        for each in listed
-        if each["type"] == "file"
-    }
 
 
 def version_of(info: Mapping[str, Any]) -> Any:
@@ -205,10 +202,8 @@ def sizes(folder: Path) -> dict[str, int]:
     """Return the bytes of each file right below a folder, by name, with one listing; {} if there is none."""
     try:
         if is_remote(folder):
-            fs, path = store(folder)
             with _talking(folder):
-                listed = fs.ls(path, detail=True)
-            return {each["name"].rpartition("/")[2]: each["size"] for each in listed}
+                return {name: int(said["size"]) for name, said in objects(folder, below=False)}
         with os.scandir(folder) as entries:
             return {entry.name: entry.stat().st_size for entry in entries}
     except FileNotFoundError:
@@ -222,30 +217,29 @@ def objects(folder: Path, *, below: bool = True) -> Iterator[tuple[str, Mapping[
     asked for one by one. Raises OSError.
     """
     fs, path = store(folder)
-    prefix, delimiter = path + "/", "" if below else "/"
+    prefix = path + "/"
     found: Iterable[tuple[str, Mapping[str, Any]]]
     if ask := PAGES.get(cast(Any, folder).protocol):
-        found = _by_pages(partial(ask, fs), prefix, delimiter)
+        bucket, _, prefix = prefix.partition("/")
+        found = _by_pages(partial(ask, fs, bucket, prefix, "" if below else "/"))
     elif below:
         found = ((each["name"], each) for each in fs.find(path, detail=True).values())
     else:
         found = ((each["name"], each) for each in fs.ls(path, detail=True) if each["type"] == "file")
-    for name, information in found:
+    for name, said in found:
         if name.startswith(prefix):
-            yield name.removeprefix(prefix), information
+            yield name.removeprefix(prefix), said
 
 
 Page = tuple[list[tuple[str, Mapping[str, Any]]], str | None]  # names and what is said of them; the next page
 
 
-def _by_pages(
-    ask: Callable[[str, str, str, str | None], Page], place: str, delimiter: str
-) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    bucket, _, prefix = place.partition("/")
-    page: str | None = ""
+def _by_pages(ask: Callable[[str | None], Page]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    found, page = ask(None)
+    yield from found
     while page is not None:
-        found, page = ask(bucket, prefix, delimiter, page or None)
-        yield from ((f"{bucket}/{name}", information) for name, information in found)
+        found, page = ask(page)
+        yield from found
 
 
 def _page_of_s3(fs: Any, bucket: str, prefix: str, delimiter: str, page: str | None) -> Page:
