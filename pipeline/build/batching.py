@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from pipeline.codec.protocol import Codec
 from pipeline.codec.shapes import Shape, choose_shapes, codes_of, plan_batches
 from pipeline.config import Settings
-from pipeline.dataset.manifest import ShardPlan, chunk_name
+from pipeline.dataset.manifest import ShardPlan, chunk_name, reading
 
 SHARDS_READ = 32  # of a chunk, evenly spread, for the durations of its utterances
 TYPICAL = 1000  # of these durations, evenly spread by length, on which shapes are tried
@@ -32,7 +32,7 @@ class Chunk:
     def _sample(self) -> tuple[np.ndarray, int, int]:
         """The durations (seconds) of utterances that go to the codec, and the shards read and there."""
         found = [np.empty(0)]
-        with self._path.open("rb") as file:
+        with reading(self._path) as file:
             chunk = pq.ParquetFile(file)
             groups = range(0, chunk.num_row_groups, -(-chunk.num_row_groups // SHARDS_READ))
             for group in groups:

@@ -96,7 +96,7 @@ class ShardPlan:
 
     def read(self) -> pa.Table:
         """Return the rows, as `SCHEMA`."""
-        with _reading(self.chunk) as file:
+        with reading(self.chunk) as file:
             return pq.ParquetFile(file).read_row_group(self.group)
 
     def rows_read(self) -> list[ManifestRow]:
@@ -165,7 +165,7 @@ class Manifest:
     def read_rows(self) -> Iterator[ManifestRow]:
         """Yield every row, some in memory at a time; each chunk is opened, and its footer read, once."""
         for chunk in self.chunks:
-            with local(chunk) as copy, _reading(chunk, copy) as file:
+            with local(chunk) as copy, reading(chunk, copy) as file:
                 for batch in pq.ParquetFile(file).iter_batches(BATCH):
                     for row in batch.to_pylist():
                         yield ManifestRow.of(**row)
@@ -234,7 +234,7 @@ def damaged(chunk: Path, what: str) -> UsageError:
 
 
 @contextlib.contextmanager
-def _reading(chunk: Path, copy: Path | None = None) -> Iterator[Any]:
+def reading(chunk: Path, copy: Path | None = None) -> Iterator[Any]:
     """Open a chunk, or the copy of it, for a block. Raises UsageError if it is not what was written."""
     try:
         with naming(chunk), _opened(copy or chunk) as file:
@@ -252,12 +252,12 @@ def _opened(path: Path) -> Any:
 
 
 def _metadata(chunk: Path) -> Any:
-    with _reading(chunk) as file:
+    with reading(chunk) as file:
         return pq.read_metadata(file)
 
 
 def _shard_list(chunk: Path) -> list[dict[str, Any]]:
-    with _reading(chunk) as file:
+    with reading(chunk) as file:
         metadata = pq.read_metadata(file)
         shards: list[dict[str, Any]] = json.loads(metadata.metadata[SHARDS])
         if [each["rows"] for each in shards] != [
